@@ -1,0 +1,55 @@
+"""`oneapi check`: the configuration, offline. Exits 0 when it would be served, 1 when not (D8)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from oneapi.cli.place import config_argument, config_path, numbers, print_json
+from oneapi.config.advice import check_warnings
+from oneapi.config.load import load
+from oneapi.errors import ConfigError, Problem
+from oneapi.gateway.build import build
+from oneapi.gateway.carriers import Carriers
+from oneapi.providers.catalog import load_catalog, type_facts
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    config_argument(parser)
+    parser.add_argument(
+        "--secrets", action="store_true", help="resolve secrets too: variables, file:, cmd:"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    path = config_path(args.config)
+    catalog = load_catalog()
+    try:
+        loaded = load(path, types=type_facts(catalog), environ=os.environ, secrets=args.secrets)
+        prices = build(loaded, catalog, numbers, Carriers()).prices
+    except ConfigError as error:
+        problems = list(error.problems)
+    else:
+        channels = loaded.settings.channels
+
+        def priced(channel: str, model: str) -> bool:
+            local = catalog[channels[channel].type].local
+            return prices.find(model, model, local=local) is not None
+
+        problems = [*loaded.problems, *check_warnings(loaded, priced=priced)]
+    for problem in problems:
+        _show(problem, as_json=args.json)
+    errors = sum(p.severity == "error" for p in problems)
+    if not args.json:
+        warnings = len(problems) - errors
+        print(f"{path}: {errors} errors, {warnings} warnings" if problems else f"{path}: fine")
+    return 1 if errors else 0
+
+
+def _show(problem: Problem, *, as_json: bool) -> None:
+    if as_json:
+        names = ("severity", "file", "line", "column", "key", "message", "hint")
+        return print_json({name: getattr(problem, name) for name in names})
+    print(f"{problem.severity}: {problem}", file=sys.stderr)

@@ -1,0 +1,181 @@
+"""The kinds of value the file knows beyond TOML's own: sizes, moments, addresses, globs, names.
+
+Each is an `Annotated` type: what it accepts, what it becomes, and its JSON Schema for editors.
+The words of every `ValueError` here reach the operator as they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from ipaddress import ip_network
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|B|kB|KB|MB|GB|KiB|MiB|GiB)")
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
+_TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PROXY_SCHEMES = ("http", "https", "socks5")
+
+
+def _size(value: object) -> int:
+    """Bytes, from 1048576, "64MB" (millions) or "64MiB" (2**20)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError("a size cannot be negative")
+        return value
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be a size: a number of bytes, or text such as "64MB" or "64MiB"')
+    return int(Decimal(found[1]) * _UNITS[found[2]])
+
+
+def _moment(value: object) -> object:
+    """A date is the start of that day; what names no zone is UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a date such as 2027-01-01, or a date with a time") from None
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise ValueError("must be a date such as 2027-01-01, or a date with a time")
+
+
+def _subnet(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError('must be an address or a network such as "10.0.0.0/8"') from None
+
+
+def _base_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.netloc)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError('must be an address such as "https://api.example.com/v1"')
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a query or a fragment")
+    return value.rstrip("/")
+
+
+def _proxy(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError('must be an address such as "http://host:3128" or "socks5://host:1080"')
+    return value
+
+
+def _channel_proxy(value: str) -> str:
+    """An address, or "" for none, which "none" also means."""
+    return "" if value in {"", "none"} else _proxy(value)
+
+
+def _name(value: str) -> str:
+    if _NAME.fullmatch(value) is None:
+        raise ValueError(
+            "a name has 1 to 64 letters, digits and _ . @ + -, and begins with no sign"
+        )
+    return value
+
+
+def _channel_name(value: str) -> str:
+    if value.isdigit():
+        raise ValueError("a channel's name cannot be a number: numbers are the channels' ids")
+    return _name(value)
+
+
+def _user_name(value: str) -> str:
+    if value == "anonymous":
+        raise ValueError("the name anonymous is taken by the built-in user of keyless calls")
+    return _name(value)
+
+
+def _model_name(value: str) -> str:
+    if (
+        not value
+        or any(c.isspace() or not c.isprintable() for c in value)
+        or set(value) & set("*?")
+    ):
+        raise ValueError("a model's name has no spaces and no * or ?")
+    return value
+
+
+def _glob(value: str) -> str:
+    if not value or value != value.strip():
+        raise ValueError("must be a name or a pattern such as gpt-*")
+    return value
+
+
+def _token_hash(value: str) -> str:
+    if _TOKEN_HASH.fullmatch(value) is None:
+        raise ValueError(
+            "must be sha256: and 64 hexadecimal digits, as `oneapi token new` prints it"
+        )
+    return value
+
+
+def _header_name(value: str) -> str:
+    if _HEADER.fullmatch(value) is None:
+        raise ValueError("is not a header's name")
+    return value
+
+
+def _header_value(value: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("a header's value cannot hold control characters")
+    return value
+
+
+def _schema(**words: Any) -> WithJsonSchema:
+    return WithJsonSchema(words)
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    _schema(
+        anyOf=[{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SIZE.pattern}]
+    ),
+]
+Moment = Annotated[datetime, BeforeValidator(_moment), _schema(type="string")]
+Subnet = Annotated[str, AfterValidator(_subnet)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+ChannelProxy = Annotated[str, AfterValidator(_channel_proxy)]
+Name = Annotated[str, AfterValidator(_name)]
+ChannelName = Annotated[str, AfterValidator(_channel_name)]
+UserName = Annotated[str, AfterValidator(_user_name)]
+ModelName = Annotated[str, AfterValidator(_model_name)]
+Glob = Annotated[str, AfterValidator(_glob)]
+TokenHash = Annotated[str, AfterValidator(_token_hash)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Ratio = Annotated[Decimal, Field(gt=0, le=1000, decimal_places=6, allow_inf_nan=False)]

@@ -1,0 +1,3 @@
+"""The engine: who may call what, which account answers, what is written down. No HTTP of its
+own.
+"""

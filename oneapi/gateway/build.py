@@ -1,0 +1,249 @@
+"""From a loaded configuration to a snapshot: everything a request needs, computed once.
+
+Runs in a thread (D11), so it touches nothing that the event loop changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from ipaddress import ip_network
+
+from oneapi.config import schema
+from oneapi.config.findings import Finding
+from oneapi.config.load import Loaded
+from oneapi.errors import ConfigError, Problem
+from oneapi.gateway.carriers import Carriers
+from oneapi.gateway.globs import Globs, is_glob
+from oneapi.gateway.snapshot import Alias, Caller, Channel, Grant, Key, Policy, Route, Snapshot
+from oneapi.ledger.base import DeclaredKind
+from oneapi.ledger.prices import PriceTable, Rule, rule_from_decimals
+from oneapi.net.base import Carrier, Timeouts
+from oneapi.providers.account import bind, key_fingerprint
+from oneapi.providers.catalog import Preset
+from oneapi.wire.json import encode
+
+Declare = Callable[[DeclaredKind, Mapping[str, str | None]], Mapping[str, int]]
+"""Stable ids for declared names of a kind: `SqliteStore.declare`."""
+
+ANONYMOUS = "anonymous"
+DEFAULT_GROUP = "default"
+
+
+def build(
+    loaded: Loaded, catalog: Mapping[str, Preset], declare: Declare, carriers: Carriers
+) -> Snapshot:
+    """The snapshot of a configuration that loaded without errors.
+
+    Raises `ConfigError` with every channel and price that cannot be bound after all.
+    """
+    settings = loaded.settings
+    ids = _declare_all(settings, declare)
+    prices, problems = _prices(loaded)
+    channels: dict[str, Channel] = {}
+    for name, table in settings.channels.items():
+        if not table.enabled or name in loaded.dropped_channels:
+            continue
+        preset = catalog[table.type]
+        try:
+            channels[name] = _channel(
+                name, table, ids[name], settings, preset, carriers, loaded.environ
+            )
+        except ConfigError as error:
+            problems += [_placed(loaded, name, problem) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    policies = {name: _policy(name, table) for name, table in settings.policies.items()}
+    return Snapshot(
+        settings=settings,
+        revision=loaded.revision,
+        built_ms=time.time_ns() // 1_000_000,
+        channels=channels,
+        channels_by_id={c.id: c for c in channels.values()},
+        aliases={n: _alias(n, m) for n, m in settings.models.items() if m.enabled},
+        grants=_grants(settings, policies),
+        anonymous=_anonymous(settings, policies),
+        trusted_proxies=tuple(ip_network(n, strict=False) for n in settings.server.trusted_proxies),
+        prices=prices,
+        warnings=[str(p) for p in loaded.problems],
+    )
+
+
+def _prices(loaded: Loaded) -> tuple[PriceTable, list[Problem]]:
+    """The file's prices, ready to be looked up, and those that are no prices."""
+    rules: dict[str, Rule] = {}
+    problems: list[Problem] = []
+    for name, price in loaded.settings.prices.items():
+        try:
+            rules[name] = _rule(name, price)
+        except ValueError as error:
+            key, _, words = str(error).partition(": ")
+            path = ("prices", name, key.rpartition(".")[2])
+            problems.append(loaded.documents.problem(Finding(path, words)))
+    return PriceTable(rules), problems
+
+
+def _placed(loaded: Loaded, channel: str, problem: Problem) -> Problem:
+    """A channel's problem with its place in the file."""
+    rest = problem.key.removeprefix(f"channels.{channel}.")
+    path = ("channels", channel, *rest.split(".", 1))
+    return loaded.documents.problem(Finding(path, problem.message, problem.hint))
+
+
+def _declare_all(settings: schema.Settings, declare: Declare) -> Mapping[str, int]:
+    """Give every declared thing its stable number; returns the channels'."""
+    declare("user", {name: u.was for name, u in settings.users.items()})
+    declare("token", {name: t.was for name, t in settings.tokens.items()})
+    declare("group", {name: g.was for name, g in settings.groups.items()})
+    declare("policy", {name: p.was for name, p in settings.policies.items()})
+    declare("model", {name: m.was for name, m in settings.models.items()})
+    return declare("channel", {name: c.was for name, c in settings.channels.items()})
+
+
+def _channel(
+    name: str,
+    table: schema.Channel,
+    number: int,
+    settings: schema.Settings,
+    preset: Preset,
+    carriers: Carriers,
+    environ: Mapping[str, str],
+) -> Channel:
+    models = table.models if table.models is not None else (list(preset.models) or None)
+    account = bind(
+        name,
+        preset=preset,
+        base_url=table.base_url,
+        variables=table.vars,
+        keys=[k.key for k in table.keys],
+        headers=table.headers,
+        api_version=table.api_version,
+        environ=environ,
+    )
+    keys = tuple(Key(k.key, key_fingerprint(k.key), _ms(k.until)) for k in table.keys if k.key)
+    return Channel(
+        name=name,
+        id=number,
+        preset=preset,
+        account=account,
+        keys=keys or (Key("", "none"),),
+        carrier=_carrier(name, table, preset, settings.server.proxy, carriers),
+        timeouts=Timeouts(
+            table.timeouts.connect_s, table.timeouts.first_byte_s, table.timeouts.idle_s
+        ),
+        models=Globs(models) if models is not None else None,
+        model_map=table.model_map,
+        priority=table.priority,
+        weight=table.weight,
+        groups=frozenset(table.groups),
+        set=table.set,
+        drop=tuple(table.drop),
+        discover=_discovers(preset, models) if table.discover is None else table.discover,
+        hidden=tuple(table.headers.values()),
+    )
+
+
+def _discovers(preset: Preset, models: list[str] | None) -> bool:
+    """A provider on this machine is always asked; a remote one where names alone do not do."""
+    open_ended = models is None or any(is_glob(m) for m in models)
+    return preset.discover and (preset.local or open_ended)
+
+
+def _carrier(
+    name: str,
+    table: schema.Channel,
+    preset: Preset,
+    proxy: str | None,
+    carriers: Carriers,
+) -> Carrier:
+    if preset.scripted:
+        options = table.mock or schema.MockOptions()
+        key = f"mock:{name}:{encode(options.model_dump(mode='json')).decode()}"
+        return carriers.shared(key, lambda: _scripted(options))
+    chosen = proxy if table.proxy is None else table.proxy
+    if chosen and not (preset.local and table.proxy is None):
+        return carriers.proxied(chosen)
+    return carriers.direct
+
+
+def _scripted(options: schema.MockOptions) -> Carrier:
+    from oneapi.providers.mock import MockCarrier, MockOptions  # on use: 30 ms of a start
+
+    return MockCarrier(MockOptions.from_mapping(options.model_dump()))
+
+
+def _alias(name: str, table: schema.Model) -> Alias:
+    routes = tuple(Route(r.channel, r.model, r.weight, r.priority) for r in table.routes)
+    return Alias(name, routes, frozenset(table.groups))
+
+
+def _policy(name: str, table: schema.Policy) -> Policy:
+    return Policy(
+        name=name,
+        models=Globs(table.models),
+        channels=Globs(table.channels),
+        endpoints=None if table.endpoints is None else frozenset(table.endpoints),
+        subnets=tuple(ip_network(n, strict=False) for n in table.subnets),
+        expires_ms=_ms(table.expires),
+        enabled=table.enabled,
+    )
+
+
+def _grants(settings: schema.Settings, policies: Mapping[str, Policy]) -> dict[str, Grant]:
+    """Every key's hash and what it opens."""
+    grants: dict[str, Grant] = {}
+    for name, token in settings.tokens.items():
+        user = settings.users[token.user]
+        caller = Caller(
+            user=token.user,
+            token=name,
+            group=user.group,
+            role=user.role,
+            policy=policies[token.policy],
+            ratio_millionths=_ratio(settings, user.group),
+        )
+        refusal = ""
+        if not token.enabled:
+            refusal = "this API key is switched off"
+        elif not user.enabled:
+            refusal = "the user of this API key is switched off"
+        if token.key is not None:
+            grants[token.key.removeprefix("sha256:")] = Grant(caller, _ms(token.expires), refusal)
+        for key in token.keys:
+            ends = [t for t in (_ms(token.expires), _ms(key.until)) if t]
+            grant = Grant(caller, min(ends, default=0), refusal)
+            grants[key.key.removeprefix("sha256:")] = grant
+    return grants
+
+
+def _anonymous(settings: schema.Settings, policies: Mapping[str, Policy]) -> Caller | None:
+    name = settings.server.anonymous
+    if name is None:
+        return None
+    return Caller(
+        user=ANONYMOUS,
+        token="",
+        group=DEFAULT_GROUP,
+        role="user",
+        policy=policies[name],
+        ratio_millionths=_ratio(settings, DEFAULT_GROUP),
+        anonymous=True,
+    )
+
+
+def _ratio(settings: schema.Settings, group: str) -> int:
+    """A group's ratio in millionths; an undeclared group is the implicit `default`."""
+    table = settings.groups.get(group)
+    return int((table.ratio if table else Decimal(1)) * 1_000_000)
+
+
+def _rule(name: str, price: schema.Price) -> Rule:
+    return rule_from_decimals(
+        f"prices.{name}", input=price.input, output=price.output, cache_read=price.cache_read
+    )
+
+
+def _ms(moment: datetime | None) -> int:
+    return int(moment.timestamp() * 1000) if moment is not None else 0

@@ -1,0 +1,146 @@
+"""The embedded store: one SQLite file, in write-ahead mode, one writing thread (D52).
+
+Commits are `synchronous = normal`: what was acknowledged survives the death of the process at
+any moment, and the last moments before a power cut may be missing, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sqlite_utils import Database
+
+from oneapi.errors import StoreError
+from oneapi.ledger import names, queries
+from oneapi.ledger.base import DeclaredKind, Revision
+from oneapi.ledger.opening import open_for_writing
+from oneapi.ledger.record import Record
+from oneapi.ledger.schema import VERSION
+from oneapi.ledger.writer import Job, Writer, closed
+
+T = TypeVar("T")
+
+PROBE_S = 1.0
+"""Seconds between attempts to write where the last write failed and nobody else tries."""
+
+
+class SqliteStore:
+    """`Store` over a file. Any number of processes may have it open."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 10.0) -> None:
+        self.path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._lock = threading.Lock()  # opening and closing only
+        self._db: Database | None = None
+        self._writer: Writer | None = None
+        self._probed_s = 0.0
+
+    def open(self) -> None:
+        """Create or migrate the file and start the writer. Raises `StoreError`."""
+        with self._lock:
+            if self._writer is not None:
+                return
+            self._db = open_for_writing(self.path, busy_timeout_s=self._busy_timeout_s)
+            writer = Writer(self._db, self.path)
+            writer.start()
+            self._writer = writer
+
+    def append(self, record: Record) -> asyncio.Future[None]:
+        """See `Store.append`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._running().put((record, future))
+        except StoreError as error:
+            future.set_exception(error)
+        return future
+
+    def post(self, record: Record) -> None:
+        """See `Store.post`. Raises `StoreError` where the store is closed."""
+        self._running().put((record, None))
+
+    async def flush(self) -> None:
+        """See `Store.flush`."""
+        await asyncio.wrap_future(self.transact(lambda _: None))
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._lock:
+            writer, self._writer = self._writer, None
+            if writer is None or self._db is None:
+                return
+            writer.stop()
+            self._db.conn.close()
+            self._db = None
+
+    def transact(self, work: Callable[[Database], T]) -> concurrent.futures.Future[T]:
+        """Do something in the writer's thread, in a transaction after what was given before.
+
+        `work` may run twice where the database was locked; what it raises rolls back and reaches
+        the future. SQLite's errors arrive as `StoreError`. Raises `StoreError` where the store is
+        closed.
+        """
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._running().put(Job(work, done))
+        return done
+
+    def declare(self, kind: DeclaredKind, names_: Mapping[str, str | None]) -> dict[str, int]:
+        """See `Store.declare`."""
+        writer = self._running()
+
+        def work(db: Database) -> dict[str, int]:
+            writer.names.forget()
+            return names.declare(db, kind, names_)
+
+        return self.transact(work).result()
+
+    def fingerprint_key(self) -> bytes:
+        """A random key that belongs to this database, the same for every process that opens it."""
+
+        def work(db: Database) -> bytes:
+            made = {"name": "fingerprint", "value": secrets.token_bytes(32)}
+            db.table("secrets").insert(made, pk="name", ignore=True)
+            row = db.table("secrets").get("fingerprint")
+            return bytes(row["value"])
+
+        return self.transact(work).result()
+
+    def save_revision(
+        self, revision: str, *, outcome: str, text: str, origin: str, keep: int
+    ) -> None:
+        """See `Store.save_revision`."""
+        kept = Revision(revision, time.time_ns() // 1_000_000, outcome, origin, text)
+        self.transact(functools.partial(queries.insert_revision, kept=kept, keep=keep)).result()
+
+    def revisions(self, limit: int) -> Sequence[Revision]:
+        """See `Store.revisions`."""
+        return queries.revisions(self.path, limit=limit)
+
+    def health(self) -> str | None:
+        """See `Store.health`. While writing fails, every second or so it is tried anew."""
+        writer = self._writer
+        if writer is None:
+            return str(closed(self.path))
+        error, now = writer.error, time.monotonic()
+        if error is not None and now - self._probed_s > PROBE_S:
+            self._probed_s = now
+            self.transact(_probe)
+        return error
+
+    def _running(self) -> Writer:
+        writer = self._writer
+        if writer is None:
+            raise closed(self.path)
+        return writer
+
+
+def _probe(db: Database) -> None:
+    """Write something that changes nothing: only a write can tell that writing works again."""
+    db.execute(f"PRAGMA user_version = {VERSION}")

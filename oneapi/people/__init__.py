@@ -1,0 +1,1 @@
+"""Who may come in: passwords now; sessions, identities and sign-in flows join them."""

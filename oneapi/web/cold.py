@@ -1,0 +1,101 @@
+"""All routes but the relayed ones: health, metrics, model lists, the raw proxy, refusals in words.
+
+starlette routes them; each finds its `Exchange` in the scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, Router
+
+from oneapi.errors import ApiError
+from oneapi.gateway.gateway import Gateway
+from oneapi.net.shared import Receive, Scope, Send
+from oneapi.web.exchange import Exchange
+from oneapi.web.models import ModelList, ModelOne
+from oneapi.web.rawproxy import RawProxy
+from oneapi.web.refused import Refused, refused_routes
+from oneapi.web.relayed import Endpoint
+from oneapi.web.status import Status
+
+Cold = Callable[[Exchange, Receive], Awaitable[None]]
+
+
+class Strict(Route):
+    """A route whose other methods are refused in the words of every other error."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.methods and scope["method"] not in self.methods:
+            raise ApiError(
+                405,
+                f"{scope['path']} does not take {scope['method']}",
+                code="method_not_allowed",
+                headers={"allow": ", ".join(sorted(self.methods))},
+            )
+        await super().handle(scope, receive, send)
+
+
+class Recorded:
+    """An endpoint that leaves a record, as an ASGI application for starlette's router."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["exchange"]
+        exchange.scope = scope
+        await self._endpoint(exchange, scope["path_params"].get("model"))
+
+
+def cold_routes(gateway: Gateway) -> Cold:
+    """The router as one callable over an exchange."""
+    router = Router(
+        [*_operator(gateway), *_clients(gateway)], default=_not_found, redirect_slashes=False
+    )
+
+    async def answer(exchange: Exchange, receive: Receive) -> None:
+        await router({**exchange.scope, "exchange": exchange}, receive, exchange.pass_on)
+
+    return answer
+
+
+def _operator(gateway: Gateway) -> list[BaseRoute]:
+    status = Status(gateway)
+    return [
+        Strict("/", _root),
+        Strict("/healthz", _healthz),
+        Strict("/readyz", status.ready),
+        Strict("/metrics", status.metrics),
+        Strict("/api/status", status.api_status),
+    ]
+
+
+def _clients(gateway: Gateway) -> list[BaseRoute]:
+    found: list[BaseRoute] = []
+    for prefix in ("/v1", ""):
+        found.append(Strict(f"{prefix}/models", Recorded(ModelList(gateway)), methods=["GET"]))
+        found.append(
+            Strict(f"{prefix}/models/{{model:path}}", Recorded(ModelOne(gateway)), methods=["GET"])
+        )
+    found.append(Strict("/v1/oneapi/proxy/{channel}/{rest:path}", Recorded(RawProxy(gateway))))
+    refused = Recorded(Refused(gateway))
+    found.extend(Strict(path, refused) for path in refused_routes())
+    return found
+
+
+async def _root(request: Request) -> Response:
+    """Ollama's own words: programs that look for Ollama find the gateway."""
+    return PlainTextResponse("Ollama is running")
+
+
+async def _healthz(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    exchange: Exchange = scope["exchange"]
+    words = f"there is no {exchange.method} {exchange.path[:200]} here"
+    raise ApiError(404, words, code="unknown_url")

@@ -1,0 +1,86 @@
+"""`/v1/oneapi/proxy/{channel}/…`: an admin's call through a channel as it stands, metered as a
+request.
+
+The channel's own key goes along, its authority is fixed (D36): the rest of the path cannot leave
+it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from oneapi.errors import ApiError, UpstreamError
+from oneapi.gateway.books import written
+from oneapi.gateway.identify import check_channel, find_channel
+from oneapi.gateway.meter import Meter
+from oneapi.gateway.policy import live_keys
+from oneapi.gateway.relay import WORDS, no_key
+from oneapi.gateway.snapshot import Caller, Channel, Target
+from oneapi.gateway.state import Flight
+from oneapi.net.base import Call, CarrierError
+from oneapi.providers.headers import request_headers, response_headers
+from oneapi.web.body import read
+from oneapi.web.exchange import Exchange
+from oneapi.web.relayed import Endpoint
+
+log = logging.getLogger("oneapi.web")
+
+MARK = b"/v1/oneapi/proxy/"
+
+
+class RawProxy(Endpoint):
+    name = "proxy"
+
+    async def handle(
+        self, exchange: Exchange, meter: Meter, flight: Flight, path_model: str | None
+    ) -> None:
+        caller = self.identify(exchange, meter, flight).caller
+        if not caller.admin:
+            raise ApiError(
+                403,
+                "the proxy route is for admins",
+                code="proxy_not_allowed",
+                kind="permission_error",
+            )
+        channel, call = await self._call(exchange, caller, meter.time_ms)
+        meter.target = Target(channel, "", "", 1, 0, None)
+        meter.attempts = 1
+        flight.channel = channel.name
+        meter.permit = self.gateway.books.door.hold()
+        try:
+            reply = await channel.carrier.send(channel.account.origin, call, channel.timeouts)
+        except CarrierError as error:
+            log.warning("channel %s: %s", channel.name, error)
+            raise UpstreamError(
+                502, WORDS[error.reason], code="upstream_unreachable", retryable=False
+            ) from error
+        meter.upstream_status = reply.status
+        try:
+            await exchange.begin(reply.status, response_headers(reply.headers))
+            meter.first_byte()
+            while chunk := await reply.chunk():
+                await exchange.write(chunk)
+        finally:
+            await reply.aclose()
+        _, committed = meter.settle(self.gateway.books, reply.status, "complete")
+        await written(committed)
+        await exchange.finish()
+
+    async def _call(self, exchange: Exchange, caller: Caller, now_ms: int) -> tuple[Channel, Call]:
+        name = exchange.scope["path_params"]["channel"]
+        channel = find_channel(exchange.snapshot, name)
+        if channel is None:
+            raise ApiError(404, f"there is no channel {name[:64]!r}", code="unknown_channel")
+        check_channel(caller, channel)
+        raw: bytes = exchange.scope.get("raw_path") or exchange.path.encode()
+        rest = b"/" + raw.partition(MARK)[2].partition(b"/")[2]
+        target = channel.account.join(rest, exchange.query)
+        key = next(live_keys(channel, self.gateway.state, now_ms), None)
+        if key is None:
+            raise no_key()
+        return channel, Call(
+            method=exchange.method.encode(),
+            target=target,
+            headers=request_headers(exchange.headers, channel.account.headers(key.secret)),
+            body=await read(exchange, exchange.snapshot.settings.server.max_body),
+        )

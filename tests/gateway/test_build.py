@@ -1,0 +1,38 @@
+"""What loads and still cannot be bound is named with its place, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oneapi.errors import ConfigError
+from tests.gateway.making import snapshot
+
+TEXT = """[channels.a]
+type = "openai"
+keys = ["sk-x"]
+models = ["m"]
+api_version = "2024"
+[channels.b]
+type = "openai-compatible"
+base_url = "http://u:p@h/v1"
+keys = ["k"]
+models = ["n"]
+[prices.m]
+input = 0.0000000000001
+"""
+
+
+def test_every_channel_and_price_that_cannot_be_bound_is_named_with_its_place(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        snapshot(tmp_path, TEXT)
+    file = tmp_path / "oneapi.toml"
+    assert [str(p) for p in caught.value.problems] == [
+        f"{file}:12:9: prices.m.input: 1E-13 is finer than a nano-dollar (nine decimals)",
+        f"{file}:5:15: channels.a.api_version: this provider's address has no place for a version",
+        f"{file}:8:12: channels.b.base_url: "
+        "must not hold a name or a password: keys belong into `keys`",
+    ]
