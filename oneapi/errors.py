@@ -1,11 +1,11 @@
 """Every error the gateway raises on purpose.
 
-    OneApiError
-    ├── ApiError               one request is refused: a status, a code and words for the client
-    │   └── UpstreamError      the provider refused or failed; may another target be tried?
-    ├── ConfigError            the configuration does not load: every `Problem`, with its place
-    ├── StoreError             the database cannot be opened, written or migrated
-    └── UsageError             a command line that cannot be carried out (exit 2)
+OneApiError
+├── ApiError               one request is refused: a status, a code and words for the client
+│   └── UpstreamError      the provider refused or failed; may another target be tried?
+├── ConfigError            the configuration does not load: every `Problem`, with its place
+├── StoreError             the database cannot be opened, written or migrated
+└── UsageError             a command line that cannot be carried out (exit 2)
 """
 
 from __future__ import annotations

@@ -1,19 +1,21 @@
-"""What the gateway asks of a wire format that clients speak.
+"""What the gateway asks of wire formats: of those that clients speak, and those of providers.
 
-A dialect is a module of functions, pure: no I/O, no clock, no configuration, no provider's name.
-The byte and edit lanes need what stands here. The translate lane adds to it, on the client's side,
-`parse_request`, `render_response` and a stream renderer, and a second protocol for formats that
-providers speak (`render_request`, `parse_response`, a stream parser), both over `oneapi.ir`.
+A dialect is a set of pure functions: no I/O, no clock, no configuration, no provider's name.
+
+The byte and edit lanes relay a client's own format and need a `ClientDialect`: what a request asks
+for, a tap that reads along, errors. The translate lane goes through `oneapi.ir`: the client's side
+of a chat is a `ChatFace`, the provider's a `ChatProvider`. Files of one dialect share their first
+word; siblings never import each other, `base_*` is for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from oneapi.errors import ApiError
-from oneapi.ir import Envelope, Usage
+from oneapi.ir import ChatRequest, ChatResponse, Envelope, Event, Usage
 from oneapi.wire.json import JSON, Raw
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -21,12 +23,13 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing a dialect can ask for.
+    """One thing a dialect can ask for. Names are unique over all dialects.
 
     `path` follows the provider's base address. `form` says that requests may be multipart forms,
     `streams` that answers may be event streams, `default_model` what is meant where none is named,
     `usage_option` that a stream's usage is asked for by an option of the request, `ends` that a
-    stream says when it is complete: by a finish reason or a terminal event.
+    stream says when it is complete: by a finish reason or a terminal event. `task` is what it is
+    for, whatever the dialect: chat, embeddings, rerank …; "" where no other operation can stand in.
     """
 
     name: str
@@ -36,15 +39,21 @@ class Operation:
     default_model: str | None = None
     usage_option: bool = False
     ends: bool = False
+    task: str = ""
 
 
 class Tap(Protocol):
-    """Reads along while a stream is relayed, and decides which bytes may go to the client when."""
+    """Reads along while a stream is relayed, and decides which bytes may go to the client when.
+
+    Until the first content nothing that could be retried elsewhere is released; from the terminal
+    event on (`done`) everything is held for `close`.
+    """
 
     usage: Usage | None
     error: JSON
     content_seen: bool
     done: bool
+    events: int
 
     @property
     def finished(self) -> bool:
@@ -63,13 +72,30 @@ class Tap(Protocol):
         """Text of what was relayed, for estimating; bounded."""
         ...
 
+    def output_estimate(self) -> int:
+        """About how many tokens were relayed, for a stream that did not count them."""
+        ...
+
 
 class ClientDialect(Protocol):
-    """A wire format that clients speak."""
+    """A wire format that clients speak: what the byte and edit lanes need of it."""
+
+    @property
+    def NAME(self) -> str: ...
 
     @property
     def OPERATIONS(self) -> Mapping[str, Operation]:
         """By name."""
+        ...
+
+    @property
+    def WATCHED(self) -> frozenset[str]:
+        """Top-level members that decide about a request: doubled ones are refused."""
+        ...
+
+    @property
+    def PING(self) -> bytes:
+        """What keeps a silent stream alive, b"" where the format has nothing for it."""
         ...
 
     def peek(
@@ -78,25 +104,221 @@ class ClientDialect(Protocol):
         """What routing must know, its types checked. Raises `ApiError` 400 naming the parameter."""
         ...
 
-    def parse_usage(
-        self, operation: Operation, body: bytes, *, output_excludes_reasoning: bool = False
-    ) -> Usage | None:
-        """What a whole answer says it used; None where it does not say. Raises nothing."""
+    def edit_request(
+        self,
+        members: Mapping[str, Raw],
+        *,
+        model: str | None = None,
+        include_usage: bool = False,
+        set: Mapping[str, JSON] | None = None,
+        drop: Sequence[str] = (),
+    ) -> bytes | None:
+        """The request with single members changed, every other byte kept; None: nothing changes."""
         ...
 
-    def inspect_response(
-        self, operation: Operation, status: int, content_type: str, body: bytes
-    ) -> str | None:
-        """Why a successful answer is not what was asked for; None where it is."""
+    def tap(
+        self,
+        operation: Operation,
+        *,
+        asked: str | None = None,
+        withhold_usage: bool = False,
+        output_excludes_reasoning: bool = False,
+        secrets: Sequence[str] = (),
+    ) -> Tap:
+        """Reads along with one stream. `asked` is the model's name to put back, where the gateway
+        changed it.
+        """
         ...
 
-    def render_error(self, error: ApiError, request_id: str) -> bytes:
+    def parse_answer(
+        self,
+        operation: Operation,
+        status: int,
+        content_type: str,
+        body: bytes,
+        *,
+        output_excludes_reasoning: bool = False,
+    ) -> tuple[str | None, Usage | None]:
+        """Why a whole successful answer is not what was asked for, None where it is; and what it
+        says it used. Raises nothing.
+        """
+        ...
+
+    def rename_response(self, body: bytes, asked: str) -> bytes:
+        """A whole answer with the asked model's name, every other byte kept."""
+        ...
+
+    def response_text(self, body: bytes) -> str:
+        """Text of a whole answer, for estimating."""
+        ...
+
+    def error_status(self, error: ApiError) -> int:
+        """The status that this format's client libraries expect for the error."""
+        ...
+
+    def render_error(self, error: ApiError, request_id: str = "") -> bytes:
         """The body that makes this format's own client libraries raise the right error."""
         ...
 
     def stream_error(self, error: ApiError, request_id: str = "") -> bytes:
         """The same inside a stream whose status has gone out."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a rendered answer needs and no pure function can know.
+
+    `id` is the call's own, 16 or more of [0-9a-z]; `created` Unix seconds; `model` the name that
+    the client is to see, "" for the provider's own; `elapsed_ns` tells nanoseconds since the
+    request came.
+    """
+
+    id: str
+    created: int = 0
+    model: str = ""
+    elapsed_ns: Callable[[], int] = lambda: 0
+
+
+class StreamRenderer(Protocol):
+    """Events of one answer as a stream of the client's dialect."""
+
+    def render(self, events: Iterable[Event]) -> bytes:
+        """The bytes that these events are. A `Failed` among them is rendered as `fail` does."""
+        ...
+
+    def fail(self, error: ApiError) -> bytes:
+        """The dialect's own error event, which ends the stream."""
+        ...
+
+    def close(self) -> bytes:
+        """What ends a complete stream: open blocks, the finish, usage, the terminal event."""
+        ...
+
+
+class ChatFace(Protocol):
+    """The client's side of a chat operation in the translate lane."""
+
+    @property
+    def NAME(self) -> str:
+        """The dialect's: `ChatRequest.source` of what it parses."""
+        ...
+
+    @property
+    def CONTENT_TYPE(self) -> bytes:
+        """Of a streamed answer."""
+        ...
+
+    def parse_request(self, body: JSON, envelope: Envelope) -> ChatRequest:
+        """Raises `ApiError` 400 naming the parameter (`messages[2].content`) where a member that
+        the middle must understand is malformed. Never another exception, whatever the JSON.
+        """
+        ...
+
+    def render_request(self, chat: ChatRequest) -> JSON:
+        """The request in this dialect again, what `parse_request` was given up to listed
+        normalisations; used where the same dialect is rendered with changes.
+        """
+        ...
+
+    def render_response(self, reply: ChatResponse, chat: ChatRequest, stamp: Stamp) -> bytes:
+        """The body of a whole answer. Blocks, finish and usage the client's library expects."""
+        ...
+
+    def stream_renderer(self, chat: ChatRequest, stamp: Stamp) -> StreamRenderer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the catalog and the channel know beyond the request.
+
+    `max_output` is the model's most, for formats that must name a limit (0: unknown), `context` its
+    window in tokens. `limit_field` is the member that limits a chat's output, `system_role` the
+    role that system prompts take, where the format leaves a choice. `safety` are Gemini's settings.
+    `options` are the channel's own for this format (`num_ctx`, `keep_alive`, `api_version` …).
+    """
+
+    max_output: int = 0
+    context: int = 0
+    limit_field: str = "max_tokens"
+    system_role: str = "system"
+    include_usage: bool = True
+    output_excludes_reasoning: bool = False
+    safety: Sequence[JSON] = ()
+    options: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A request as a provider's dialect wants it.
+
+    `operation` names it among the account's operations, whose path it takes; `query` is added to
+    that path (`alt=sse`), `headers` are the format's own. `streams` says that a stream of events
+    will answer. `dropped` names, as the client calls them, members of the request that this format
+    cannot say (`logit_bias`, `tools[1].cache_control`), for `x-oneapi-dropped`.
+    """
+
+    operation: str
+    body: bytes
+    streams: bool
+    query: str = ""
+    headers: Headers = ()
+    dropped: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A provider that answers later is asked again: `url` is absolute (its path is used, its host
+    never), `wait_s` how long to wait before. `streams` says that events will answer.
+    """
+
+    url: str
+    wait_s: float = 0.0
+    method: bytes = b"GET"
+    streams: bool = False
+    headers: Headers = ()
+
+
+class StreamParser(Protocol):
+    """One provider's stream as events, sans I/O, whatever the cuts between chunks."""
+
+    done: bool
+    """The terminal event has come: nothing that follows counts."""
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Never raises: what cannot be read becomes a `Failed`."""
+        ...
+
+    def close(self) -> list[Event]:
+        """At the end of the body: what was incomplete; blocks still open are stopped."""
+        ...
+
+
+class ChatProvider(Protocol):
+    """The provider's side of chat in the translate lane."""
+
+    @property
+    def NAME(self) -> str: ...
+
+    def fetches(self, chat: ChatRequest, hints: Hints) -> Sequence[str]:
+        """URLs of media whose bytes it needs: the gateway fetches them and puts them in."""
+        ...
+
+    def render_request(self, chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
+        """Raises `ApiError` 400 naming what the format cannot do and must not be dropped."""
+        ...
+
+    def follow_up(self, body: bytes) -> FollowUp | None:
+        """What to ask next where this answer is a promise; None: it is the answer."""
+        ...
+
+    def parse_response(self, body: bytes, hints: Hints, stamp: Stamp) -> ChatResponse:
+        """Raises `UpstreamError` 502 for what is no answer, the provider's own error where a
+        successful status holds one. Never another exception.
+        """
+        ...
+
+    def stream_parser(self, hints: Hints, stamp: Stamp) -> StreamParser: ...
 
     def parse_error(self, status: int, headers: Headers, body: bytes) -> tuple[str, str, str]:
         """Message, code and kind of a provider's refusal, "" where it does not say."""

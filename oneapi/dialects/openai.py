@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from oneapi.dialects.base import Operation
@@ -23,19 +24,45 @@ from oneapi.dialects.openai_usage import (
     rename_response,
     response_text,
 )
+from oneapi.errors import ApiError
 
-NAME: Final = "openai"
+NAME: Final = "openai-chat"
 DONE: Final = b"data: [DONE]\n\n"
+PING: Final = b": ping\n\n"
+
+
+def tap(
+    operation: Operation,
+    *,
+    asked: str | None = None,
+    withhold_usage: bool = False,
+    output_excludes_reasoning: bool = False,
+    secrets: Sequence[str] = (),
+) -> StreamTap:
+    """Reads along with one stream."""
+    return StreamTap(
+        asked=asked,
+        withhold_usage=withhold_usage,
+        output_excludes_reasoning=output_excludes_reasoning,
+        secrets=secrets,
+    )
+
+
+def error_status(error: ApiError) -> int:
+    return error.status
+
 
 __all__ = [
     "DONE",
     "NAME",
     "OPERATIONS",
+    "PING",
     "WATCHED",
     "Operation",
     "StreamTap",
     "describe",
     "edit_request",
+    "error_status",
     "inspect_response",
     "model_entry",
     "models_list",
@@ -50,4 +77,5 @@ __all__ = [
     "response_text",
     "scrub",
     "stream_error",
+    "tap",
 ]

@@ -17,25 +17,39 @@ from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, join, mem
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
-        Operation("chat", "/chat/completions", streams=True, usage_option=True, ends=True),
-        Operation("completions", "/completions", streams=True, usage_option=True, ends=True),
-        Operation("edits", "/edits"),
-        Operation("embeddings", "/embeddings"),
-        Operation("moderations", "/moderations", default_model="text-moderation-stable"),
         Operation(
-            "images.generations", "/images/generations", streams=True, default_model="dall-e-2"
+            "chat", "/chat/completions", streams=True, usage_option=True, ends=True, task="chat"
+        ),
+        Operation(
+            "completions", "/completions", streams=True, usage_option=True, ends=True, task="chat"
+        ),
+        Operation("edits", "/edits"),
+        Operation("embeddings", "/embeddings", task="embeddings"),
+        Operation(
+            "moderations",
+            "/moderations",
+            default_model="text-moderation-stable",
+            task="moderation",
+        ),
+        Operation(
+            "images.generations",
+            "/images/generations",
+            streams=True,
+            default_model="dall-e-2",
+            task="images",
         ),
         Operation(
             "images.edits", "/images/edits", form=True, streams=True, default_model="dall-e-2"
         ),
         Operation("images.variations", "/images/variations", form=True, default_model="dall-e-2"),
-        Operation("speech", "/audio/speech", streams=True),
+        Operation("speech", "/audio/speech", streams=True, task="speech"),
         Operation(
             "transcriptions",
             "/audio/transcriptions",
             form=True,
             streams=True,
             default_model="whisper-1",
+            task="transcription",
         ),
         Operation("translations", "/audio/translations", form=True, default_model="whisper-1"),
     )

@@ -1,0 +1,223 @@
+"""A stream as a whole answer, and a whole answer as a stream.
+
+`gather` and `replay` are each other's inverse: for clients that want a whole answer of a provider
+that streams, and the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from oneapi.errors import UpstreamError
+from oneapi.ir import (
+    Annotation,
+    Aside,
+    BlockStart,
+    BlockStop,
+    ChatResponse,
+    Choice,
+    Delta,
+    Event,
+    Failed,
+    Finish,
+    Media,
+    Opaque,
+    Part,
+    Reasoning,
+    Refusal,
+    Signature,
+    Spent,
+    Start,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from oneapi.wire.json import JSON
+
+
+@dataclass(slots=True)
+class _Block:
+    part: Part
+    choice: int
+    texts: list[str] = field(default_factory=list)
+    signature: str = ""
+    data: str = ""
+
+
+def gather(events: Iterable[Event], source: str) -> ChatResponse:
+    """The whole answer that a complete stream tells. `source` is the provider's dialect.
+
+    Raises the error of a `Failed`, and `UpstreamError` 502 where the stream has no `Start`.
+    """
+    gatherer = Gatherer(source)
+    gatherer.feed(events)
+    return gatherer.response()
+
+
+class Gatherer:
+    """Events to a whole answer, a few at a time."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._start: Start | None = None
+        self._spent: Spent | None = None
+        self._blocks: dict[int, _Block] = {}
+        self._finishes: dict[int, Finish] = {}
+        self._logprobs: dict[int, JSON] = {}
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Raises the error of a `Failed`."""
+        for event in events:
+            match event:
+                case Start():
+                    self._start = event
+                case BlockStart():
+                    self._blocks[event.index] = _Block(event.part, event.choice)
+                case Finish():
+                    self._finishes[event.choice] = event
+                case Spent():
+                    self._spent = event
+                case Failed():
+                    raise event.error
+                case Aside():
+                    pass
+                case _:
+                    self._of_block(self._blocks[event.index], event)
+
+    def response(self) -> ChatResponse:
+        start = self._start
+        if start is None:
+            raise UpstreamError(
+                502,
+                "the provider's stream ended before it began",
+                code="bad_upstream_answer",
+                retryable=True,
+            )
+        return ChatResponse(
+            id=start.id,
+            model=start.model,
+            choices=_choices(self._blocks, self._finishes, self._logprobs),
+            usage=self._spent.usage if self._spent else None,
+            source=self._source,
+            created=start.created,
+            service_tier=start.service_tier,
+            raw_usage=self._spent.raw if self._spent else None,
+            extra=dict(start.extra),
+        )
+
+    def _of_block(self, block: _Block, event: Delta | Signature | Annotation | BlockStop) -> None:
+        part = block.part
+        match event:
+            case Delta():
+                block.texts.append(event.text)
+                if event.logprobs is not None:
+                    held = self._logprobs.get(block.choice)
+                    self._logprobs[block.choice] = _joined(held, event.logprobs)
+            case Signature():
+                block.signature += event.signature
+                block.data += event.data
+            case Annotation():
+                if isinstance(part, Text):
+                    block.part = replace(part, annotations=[*part.annotations, event.annotation])
+            case BlockStop():
+                if event.extra and not isinstance(part, Opaque):
+                    block.part = replace(part, extra={**part.extra, **event.extra})
+
+
+def replay(reply: ChatResponse) -> Iterator[Event]:
+    """The events of a whole answer."""
+    yield Start(reply.id, reply.model, reply.created, reply.service_tier, dict(reply.extra))
+    index = 0
+    for choice in reply.choices:
+        first = True
+        for part in choice.parts:
+            empty, text = _emptied(part)
+            yield BlockStart(index, empty, choice.index)
+            if text or (first and choice.logprobs is not None):
+                yield Delta(index, text, choice.logprobs if first else None)
+                first = False
+            if isinstance(part, Reasoning) and (part.signature or part.data):
+                yield Signature(index, part.signature, part.data)
+            elif isinstance(part, ToolCall) and part.signature:
+                yield Signature(index, part.signature)
+            elif isinstance(part, Text):
+                for annotation in part.annotations:
+                    yield Annotation(index, annotation)
+            yield BlockStop(index)
+            index += 1
+        yield Finish(
+            choice.stop or "stop",
+            choice.index,
+            choice.native_stop,
+            choice.stop_sequence,
+            dict(choice.extra),
+        )
+    if reply.usage is not None:
+        yield Spent(reply.usage, reply.raw_usage)
+
+
+def _choices(
+    blocks: dict[int, _Block], finishes: dict[int, Finish], logprobs: dict[int, JSON]
+) -> list[Choice]:
+    numbers = sorted({*finishes, *(block.choice for block in blocks.values())})
+    choices = []
+    for number in numbers:
+        finish = finishes.get(number)
+        parts = [_filled(blocks[i]) for i in sorted(blocks) if blocks[i].choice == number]
+        choice = Choice(parts, finish.stop if finish else None, number)
+        if finish is not None:
+            choice.native_stop = finish.native_stop
+            choice.stop_sequence = finish.stop_sequence
+            choice.extra = dict(finish.extra)
+        choice.logprobs = logprobs.get(number)
+        choices.append(choice)
+    return choices
+
+
+def _filled(block: _Block) -> Part:
+    """The block's part with the text that came for it."""
+    text, part = "".join(block.texts), block.part
+    match part:
+        case Text() | Refusal():
+            return replace(part, text=part.text + text)
+        case Reasoning():
+            return replace(
+                part,
+                text=part.text + text,
+                signature=part.signature + block.signature,
+                data=block.data or part.data,
+            )
+        case ToolCall():
+            return replace(
+                part, arguments=part.arguments + text, signature=part.signature + block.signature
+            )
+        case Media():
+            return replace(part, data=part.data + text)
+        case ToolResult() | Opaque():
+            return part
+
+
+def _emptied(part: Part) -> tuple[Part, str]:
+    """The part as a block begins with it, and the text that follows as deltas."""
+    match part:
+        case Text():
+            return replace(part, text="", annotations=[]), part.text
+        case Refusal():
+            return replace(part, text=""), part.text
+        case Reasoning():
+            return replace(part, text="", signature="", data=""), part.text
+        case ToolCall():
+            return replace(part, arguments="", signature=""), part.arguments
+        case Media() | ToolResult() | Opaque():
+            return part, ""
+
+
+def _joined(held: JSON, more: JSON) -> JSON:
+    """Log probabilities of two deltas: lists are joined, member by member."""
+    if isinstance(held, list) and isinstance(more, list):
+        return held + more
+    if isinstance(held, dict) and isinstance(more, dict):
+        names = {**held, **more}
+        return {name: _joined(held.get(name), more.get(name)) for name in names}
+    return held if more is None else more
