@@ -6,6 +6,8 @@ lowest we run on, so that its markers choose the most). Outcome:
 
     runtime.txt      what the zipapp holds         build.txt         what builds the zipapp
     tests.txt        runtime and the `test` extra  openai-0.28.txt   the old SDK, apart (D46)
+    clients.txt      runtime and the client libraries that people use, apart likewise
+    litellm.txt      one more of them, apart from all
     wheels.json      for each runtime package which wheel serves which platform and Python
 
 sqlite-utils declares pip as a dependency and works without it, so pip is left out of the locks
@@ -53,6 +55,9 @@ def main() -> None:
     tests = [*runtime, *project["optional-dependencies"]["test"]]
     compile_lock("tests", tests, [*upgrade, "-c", str(LOCK / "runtime.txt")])
     compile_lock("openai-0.28", ["openai==0.28.1"], upgrade)
+    clients = [*runtime, *project["optional-dependencies"]["clients"]]
+    compile_lock("clients", clients, [*upgrade, "-c", str(LOCK / "runtime.txt")])
+    compile_lock("litellm", ["litellm>=1.75"], upgrade)  # it pins what the others have newer
     (LOCK / "wheels.json").write_text(json.dumps(wheel_table(), indent=1, sort_keys=True) + "\n")
 
 

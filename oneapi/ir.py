@@ -217,7 +217,8 @@ class Tool:
 
     `schema` is the JSON Schema of a function's arguments, None where none is given; a custom tool
     has a `format` instead (None: free text). A `hosted` tool is the provider's own: `data` is its
-    whole entry as it stands in `dialect`, `name` its type there.
+    whole entry as it stands in `dialect`, `name` its type there. A function's `data` are members as
+    they stood in `dialect`, where that writes schemas in a way of its own.
     """
 
     name: str
@@ -245,7 +246,11 @@ class ToolChoice:
 
 @dataclass(slots=True)
 class OutputFormat:
-    """`json` without a `schema` is any JSON object."""
+    """`json` without a `schema` is any JSON object.
+
+    Where the source's dialect writes schemas in a way of its own, `schema` is JSON Schema and
+    `data` holds the members as they stood in `dialect`.
+    """
 
     kind: Literal["text", "json"]
     schema: JSON = None
@@ -253,6 +258,8 @@ class OutputFormat:
     description: str = ""
     strict: bool | None = None
     extra: Extra = field(default_factory=dict)
+    dialect: str = ""
+    data: JSON = None
 
 
 @dataclass(slots=True)
@@ -360,13 +367,18 @@ class ChatResponse:
 
 @dataclass(slots=True)
 class Start:
-    """The answer begins. Once, before everything else but Spent."""
+    """The answer begins. Once, before everything else but Spent.
+
+    `source` is the provider's dialect, as in `ChatResponse`: whose `extra` and `raw` the events of
+    this answer carry; "" where its parser does not say.
+    """
 
     id: str
     model: str
     created: int = 0
     service_tier: str = ""
     extra: Extra = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(slots=True)

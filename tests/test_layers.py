@@ -15,6 +15,7 @@ LAYERS = (
     {"errors"},
     {"wire"},
     {"ir", "estimate"},
+    {"tasks"},
     {"config", "dialects", "net"},
     {"providers", "people", "ledger"},
     {"gateway"},
@@ -26,6 +27,7 @@ LAYERS = (
 LAYER_OF = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
 HOMES = {
+    "cryptography": {"providers"},
     "dotenv": {"config"},
     "h2": {"net"},  # hypercorn's
     "httptools": {"net"},

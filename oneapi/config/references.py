@@ -160,6 +160,7 @@ def _channel(name: str, channel: Channel, types: Mapping[str, TypeFacts]) -> Ite
     if facts.needs_key and not channel.keys:
         yield Finding((*path, "keys"), f"is missing: type '{facts.name}' needs a key")
     yield from _variables(name, channel, facts)
+    yield from _dialects(name, channel, facts)
     if channel.mock is not None and not facts.scripted:
         words = f"type '{facts.name}' takes no mock options"
         yield Finding((*path, "mock"), words, at="key")
@@ -170,17 +171,47 @@ def _channel(name: str, channel: Channel, types: Mapping[str, TypeFacts]) -> Ite
 
 
 def _variables(name: str, channel: Channel, facts: TypeFacts) -> Iterator[Finding]:
-    wanted = set(facts.variables)
+    wanted, optional = set(facts.variables), set(facts.optional)
     if channel.base_url is not None:
-        wanted = set(_VARIABLE.findall(channel.base_url))
+        wanted = set(_VARIABLE.findall(channel.base_url)) - {"api_version"}
+        optional = set(facts.signing)
     for variable in sorted(wanted - set(channel.vars)):
         words = f"is missing: the address of type '{facts.name}' needs it"
         yield Finding(("channels", name, "vars", variable), words)
     for variable in channel.vars:
-        if variable not in wanted:
+        if variable not in wanted | optional:
             words = f"the address of type '{facts.name}' has no such placeholder"
-            hint = did_you_mean(variable, wanted, "it has")
+            hint = did_you_mean(variable, wanted | optional, "it has")
             yield Finding(("channels", name, "vars", variable), words, hint, at="key")
+
+
+_OF_DIALECTS: Mapping[str, str] = {
+    "safety": "gemini",
+    "num_ctx": "ollama",
+    "keep_alive": "ollama",
+}
+"""Keys that act in one dialect's requests alone."""
+
+
+def _dialects(name: str, channel: Channel, facts: TypeFacts) -> Iterator[Finding]:
+    path = ("channels", name)
+    for index, dialect in enumerate(channel.dialects or ()):
+        if dialect not in facts.known_dialects:
+            hint = did_you_mean(dialect, facts.known_dialects, "there are")
+            yield Finding((*path, "dialects", index), f"there is no dialect '{dialect}'", hint)
+        elif dialect in (channel.dialects or ())[:index]:
+            yield Finding((*path, "dialects", index), f"the dialect '{dialect}' stands twice")
+    spoken = facts.dialects if channel.dialects is None else channel.dialects
+    for key, dialect in _OF_DIALECTS.items():
+        if getattr(channel, key) and dialect not in spoken:
+            words = f"acts in the dialect '{dialect}' alone, which this channel does not speak"
+            yield Finding((*path, key), words, at="key")
+    known = {option for dialect in spoken for option in facts.options.get(dialect, ())}
+    for option in channel.options:
+        if option not in known:
+            words = "no dialect of this channel has such an option"
+            hint = did_you_mean(option, known, "they have")
+            yield Finding((*path, "options", option), words, hint, at="key")
 
 
 def _model(

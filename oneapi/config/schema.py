@@ -26,9 +26,12 @@ from oneapi.config.values import (
     ChannelName,
     ChannelProxy,
     Dollars,
+    Duration,
     Glob,
+    HarmCategory,
     HeaderName,
     HeaderValue,
+    KeepAlive,
     ModelName,
     Moment,
     Name,
@@ -52,10 +55,23 @@ Endpoint = Literal[
     "speech",
     "transcriptions",
     "translations",
+    "rerank",
+    "responses",
+    "messages",
+    "count_tokens",
     "models",
     "proxy",
     "pin",
 ]
+HarmThreshold = Literal[
+    "OFF",
+    "BLOCK_NONE",
+    "BLOCK_ONLY_HIGH",
+    "BLOCK_MEDIUM_AND_ABOVE",
+    "BLOCK_LOW_AND_ABOVE",
+    "HARM_BLOCK_THRESHOLD_UNSPECIFIED",
+]
+"""Gemini's words. https://ai.google.dev/api/generate-content#harmblockthreshold (2026-11-24)."""
 ORDINARY_ENDPOINTS: frozenset[str] = frozenset(
     {
         "chat",
@@ -67,6 +83,10 @@ ORDINARY_ENDPOINTS: frozenset[str] = frozenset(
         "speech",
         "transcriptions",
         "translations",
+        "rerank",
+        "responses",
+        "messages",
+        "count_tokens",
         "models",
     }
 )
@@ -266,7 +286,29 @@ class Channel(Table):
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for it.")
     api_version: str | None = Field(
-        default=None, description="API version, where the provider has several (Azure)."
+        default=None,
+        description="API version, where the provider has several (Azure, Gemini).",
+    )
+    dialects: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Wire formats it speaks, preferred first; by default the catalog's.",
+    )
+    think_tags: bool = Field(
+        default=False,
+        description="Its models write their reasoning into the text, between <think> tags.",
+    )
+    safety: dict[HarmCategory, HarmThreshold] = Field(
+        default={}, description="Gemini's safety settings: category = threshold."
+    )
+    num_ctx: int | None = Field(
+        default=None, ge=1, description="Ollama's context window in tokens; by default computed."
+    )
+    keep_alive: KeepAlive | None = Field(
+        default=None, description="How long Ollama keeps the model loaded."
+    )
+    options: dict[str, JsonValue] = Field(
+        default={}, description="Settings of the provider's own format, for requests without them."
     )
     discover: bool | None = Field(
         default=None, description="Ask the provider for its models; by default the catalog's."
@@ -331,6 +373,13 @@ class Policy(Table):
         default=None, description="Endpoints; by default all but proxy and pin."
     )
     subnets: list[Subnet] = Field(default=[], description="Networks it may call from; empty: any.")
+    in_path: bool = Field(
+        default=False, description="Its tokens may stand in the path: /key/SECRET/api/chat."
+    )
+    store_responses: bool = Field(
+        default=False, description="Stored responses of the Responses API are kept on disk."
+    )
+    store_responses_ttl: Duration = Field(default=30 * 86400, description="How long they are kept.")
     expires: Moment | None = Field(default=None, description="It ends at this moment.")
     enabled: bool = Field(default=True, description="Whether it allows anything.")
     was: str | None = Field(default=None, description="Its former name: history is carried over.")

@@ -27,7 +27,11 @@ _UNITS = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(|s|m|h|d)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
+_KEEP_ALIVE = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+|-?\d+")
+_HARM = re.compile(r"HARM_CATEGORY_[A-Z_]+")
 _TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PROXY_SCHEMES = ("http", "https", "socks5")
@@ -43,6 +47,31 @@ def _size(value: object) -> int:
     if found is None:
         raise ValueError('must be a size: a number of bytes, or text such as "64MB" or "64MiB"')
     return int(Decimal(found[1]) * _UNITS[found[2]])
+
+
+def _duration(value: object) -> int:
+    """Seconds, from 90, "90s", "15m", "12h" or "30d"."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    seconds = int(Decimal(found[1]) * _SECONDS[found[2]]) if found is not None else 0
+    if seconds < 1:
+        raise ValueError('must be a time: a number of seconds, or text such as "15m" or "30d"')
+    return seconds
+
+
+def _keep_alive(value: object) -> object:
+    """How long Ollama keeps a model: as its own API takes it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number or (isinstance(value, str) and _KEEP_ALIVE.fullmatch(value)):
+        return value
+    raise ValueError('must be a number of seconds, -1 for ever, or text such as "10m" or "24h"')
+
+
+def _harm(value: str) -> str:
+    if _HARM.fullmatch(value) is None:
+        raise ValueError("must be one of Gemini's categories, such as HARM_CATEGORY_HARASSMENT")
+    return value
 
 
 def _moment(value: object) -> object:
@@ -162,6 +191,19 @@ Size = Annotated[
         anyOf=[{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SIZE.pattern}]
     ),
 ]
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration),
+    _schema(
+        anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "pattern": _DURATION.pattern}]
+    ),
+]
+KeepAlive = Annotated[
+    int | float | str,
+    BeforeValidator(_keep_alive),
+    _schema(anyOf=[{"type": "number"}, {"type": "string"}]),
+]
+HarmCategory = Annotated[str, AfterValidator(_harm)]
 Moment = Annotated[datetime, BeforeValidator(_moment), _schema(type="string")]
 Subnet = Annotated[str, AfterValidator(_subnet)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

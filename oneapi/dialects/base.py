@@ -12,13 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, ChatResponse, Envelope, Event, Usage
 from oneapi.wire.json import JSON, Raw
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+Q = TypeVar("Q")
+A = TypeVar("A", contravariant=True)
+Q_in = TypeVar("Q_in", contravariant=True)
+A_out = TypeVar("A_out", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,15 @@ class Tap(Protocol):
     event on (`done`) everything is held for `close`.
     """
 
-    usage: Usage | None
     error: JSON
     content_seen: bool
     done: bool
     events: int
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the stream said so far that it used."""
+        ...
 
     @property
     def finished(self) -> bool:
@@ -255,7 +264,8 @@ class Outgoing:
     `operation` names it among the account's operations, whose path it takes; `query` is added to
     that path (`alt=sse`), `headers` are the format's own. `streams` says that a stream of events
     will answer. `dropped` names, as the client calls them, members of the request that this format
-    cannot say (`logit_bias`, `tools[1].cache_control`), for `x-oneapi-dropped`.
+    cannot say (`logit_bias`, `tools[1].cache_control`), for `x-oneapi-dropped`; `warnings` are
+    whole sentences, for `x-oneapi-warning`.
     """
 
     operation: str
@@ -264,6 +274,7 @@ class Outgoing:
     query: str = ""
     headers: Headers = ()
     dropped: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +311,11 @@ class ChatProvider(Protocol):
     @property
     def NAME(self) -> str: ...
 
+    @property
+    def OPERATION(self) -> str:
+        """The account's operation that answers chats, or the usual one of several."""
+        ...
+
     def fetches(self, chat: ChatRequest, hints: Hints) -> Sequence[str]:
         """URLs of media whose bytes it needs: the gateway fetches them and puts them in."""
         ...
@@ -319,6 +335,48 @@ class ChatProvider(Protocol):
         ...
 
     def stream_parser(self, hints: Hints, stamp: Stamp) -> StreamParser: ...
+
+    def parse_error(self, status: int, headers: Headers, body: bytes) -> tuple[str, str, str]:
+        """Message, code and kind of a provider's refusal, "" where it does not say."""
+        ...
+
+
+class TaskFace(Protocol[Q, A]):
+    """The client's side of a task that is answered whole: embeddings, rerank, images …
+
+    `Q` and `A` are the task's question and answer in the typed middle (`oneapi.tasks`).
+    """
+
+    @property
+    def NAME(self) -> str: ...
+
+    def parse_request(self, body: JSON, envelope: Envelope) -> Q:
+        """Raises `ApiError` 400 naming the parameter."""
+        ...
+
+    def render_response(self, reply: A, request: Q, stamp: Stamp) -> tuple[bytes, bytes]:
+        """Content type and body."""
+        ...
+
+
+class TaskProvider(Protocol[Q_in, A_out]):
+    """The provider's side of such a task."""
+
+    @property
+    def NAME(self) -> str: ...
+
+    @property
+    def OPERATIONS(self) -> Sequence[str]:
+        """The account's operations that it may use: an account needs one of them."""
+        ...
+
+    def render_request(self, request: Q_in, model: str, hints: Hints) -> Outgoing:
+        """Raises `ApiError` 400 naming what the format cannot do and must not be dropped."""
+        ...
+
+    def parse_response(self, content_type: str, body: bytes, request: Q_in) -> A_out:
+        """Raises `UpstreamError` 502 for what is no answer."""
+        ...
 
     def parse_error(self, status: int, headers: Headers, body: bytes) -> tuple[str, str, str]:
         """Message, code and kind of a provider's refusal, "" where it does not say."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from oneapi.dialects.base import Headers
+from oneapi.errors import UpstreamError
 from oneapi.wire.json import JSON, MalformedJSON, decode
 
 _HIDDEN = b"***"
@@ -24,6 +25,8 @@ _ECHO = 4
 _WHOLE = 8
 """Characters below which a secret is no key, but a word that may stand anywhere."""
 _MOST = 2000
+_OF_THE_REQUEST = frozenset({400, 404, 408, 409, 413, 415, 422, 429})
+"""Statuses that a client is told as they are; others are the gateway's own trouble, a 502."""
 
 
 def parse_error(status: int, headers: Headers, body: bytes) -> tuple[str, str, str]:
@@ -67,6 +70,22 @@ def describe(value: JSON) -> tuple[str, str, str]:
     return message[:_MOST], code, kind
 
 
+def refused(value: JSON, status: int = 0) -> UpstreamError:
+    """A provider's error inside a status of success, or in mid-stream.
+
+    `status` is the one that the provider names for it, 0 where it names none.
+    """
+    message, code, kind = describe(value)
+    return UpstreamError(
+        status if status in _OF_THE_REQUEST else 502,
+        message or "the provider answered with an error inside a status of success",
+        code=code or "bad_upstream_answer",
+        kind=kind or "upstream_error",
+        retryable=status in (0, 408, 429) or status >= 500,
+        original_status=status or 200,
+    )
+
+
 def scrub(body: bytes, secrets: Sequence[str]) -> bytes:
     """An error's text without the channel's keys, echoes of them, and organisations.
 
@@ -102,9 +121,10 @@ def _levels(value: JSON) -> Iterator[JSON]:
         for name in ("error", "Error", "base_resp", "header"):
             if value.get(name):
                 yield from _levels(value[name])
-        response = value.get("Response")
-        if isinstance(response, dict) and isinstance(response.get("Error"), dict):
-            yield response["Error"]
+        for outer, inner in (("Response", "Error"), ("response", "error")):
+            held = value.get(outer)
+            if isinstance(held, dict) and isinstance(held.get(inner), dict):
+                yield held[inner]
         for name in ("errors", "detail"):
             if isinstance(value.get(name), list):
                 yield from (item for item in value[name][:1] if isinstance(item, (dict, str)))

@@ -127,7 +127,14 @@ class Gatherer:
 
 def replay(reply: ChatResponse) -> Iterator[Event]:
     """The events of a whole answer."""
-    yield Start(reply.id, reply.model, reply.created, reply.service_tier, dict(reply.extra))
+    yield Start(
+        reply.id,
+        reply.model,
+        reply.created,
+        reply.service_tier,
+        dict(reply.extra),
+        reply.source,
+    )
     index = 0
     for choice in reply.choices:
         first = True

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-from oneapi.dialects.base import Operation
-from oneapi.dialects.openai_errors import describe, parse_error, render_error, scrub, stream_error
+from oneapi.dialects.base import ChatFace, ChatProvider, Operation
+from oneapi.dialects.openai_chat_face import OpenAIChatFace
+from oneapi.dialects.openai_chat_provider import OpenAIChatProvider
+from oneapi.dialects.openai_chat_restore import restore_reasoning
+from oneapi.dialects.openai_completions import CompletionsFace
+from oneapi.dialects.openai_errors import (
+    describe,
+    error_status,
+    parse_error,
+    render_error,
+    scrub,
+    stream_error,
+)
 from oneapi.dialects.openai_models import model_entry, models_list
 from oneapi.dialects.openai_requests import (
     OPERATIONS,
@@ -24,11 +36,14 @@ from oneapi.dialects.openai_usage import (
     rename_response,
     response_text,
 )
-from oneapi.errors import ApiError
 
 NAME: Final = "openai-chat"
 DONE: Final = b"data: [DONE]\n\n"
 PING: Final = b": ping\n\n"
+FACES: Final[Mapping[str, ChatFace]] = MappingProxyType(
+    {"chat": OpenAIChatFace(), "completions": CompletionsFace()}
+)
+CHAT_PROVIDER: Final[ChatProvider] = OpenAIChatProvider()
 
 
 def tap(
@@ -48,12 +63,10 @@ def tap(
     )
 
 
-def error_status(error: ApiError) -> int:
-    return error.status
-
-
 __all__ = [
+    "CHAT_PROVIDER",
     "DONE",
+    "FACES",
     "NAME",
     "OPERATIONS",
     "PING",
@@ -75,6 +88,7 @@ __all__ = [
     "rename_response",
     "render_error",
     "response_text",
+    "restore_reasoning",
     "scrub",
     "stream_error",
     "tap",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from oneapi.wire.json import JSON, encode
 
@@ -10,17 +10,24 @@ CREATED = 1_626_777_600
 """The original's date for every model: what clients sorted by stays sorted."""
 
 
-def models_list(entries: Iterable[tuple[str, str]]) -> bytes:
-    """The body of `GET /v1/models`: names and owners, in the order given."""
-    return encode({"object": "list", "data": [_entry(name, owner) for name, owner in entries]})
+def models_list(
+    entries: Iterable[tuple[str, str]], facts: Mapping[str, Mapping[str, JSON]] | None = None
+) -> bytes:
+    """The body of `GET /v1/models` from (name, owner) pairs.
+
+    `facts` are further members of entries by name, what is known of a model.
+    """
+    known = facts or {}
+    data = [_entry(name, owner, known.get(name)) for name, owner in entries]
+    return encode({"object": "list", "data": data})
 
 
-def model_entry(name: str, owner: str) -> bytes:
+def model_entry(name: str, owner: str, facts: Mapping[str, JSON] | None = None) -> bytes:
     """The body of `GET /v1/models/{name}`."""
-    return encode(_entry(name, owner))
+    return encode(_entry(name, owner, facts))
 
 
-def _entry(name: str, owner: str) -> JSON:
+def _entry(name: str, owner: str, facts: Mapping[str, JSON] | None) -> JSON:
     return {
         "id": name,
         "object": "model",
@@ -29,6 +36,7 @@ def _entry(name: str, owner: str) -> JSON:
         "permission": [_permission()],
         "root": name,
         "parent": None,
+        **(facts or {}),
     }
 
 

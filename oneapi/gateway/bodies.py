@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from oneapi.dialects.openai import edit_request
+from oneapi.dialects.openai_requests import edit_request
 from oneapi.gateway.snapshot import Target
 from oneapi.ir import Envelope
 from oneapi.net.base import Headers
-from oneapi.wire.json import Raw
+from oneapi.providers.preset import Quirk
+from oneapi.providers.quirks import apply
+from oneapi.wire.json import JSON, Raw, decode, members
 
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 
 Rendered = tuple[bytes | AsyncIterator[bytes], int | None]
 """What a carrier sends, and its length where the body is an iterator."""
+
+
+class Edit(Protocol):
+    """`ClientDialect.edit_request`."""
+
+    def __call__(
+        self,
+        members: Mapping[str, Raw],
+        *,
+        model: str | None = None,
+        include_usage: bool = False,
+        set: Mapping[str, JSON] | None = None,
+        drop: Sequence[str] = (),
+    ) -> bytes | None: ...
 
 
 class Body(Protocol):
@@ -43,21 +59,24 @@ class JsonBody:
     raw: bytes
     members: Mapping[str, Raw]
     repeatable: bool
+    edit: Edit = edit_request
     headers: Headers = JSON_HEADERS  # `curl -d` calls its JSON a form
 
     def render(self, target: Target, envelope: Envelope) -> Rendered:
         channel = target.channel
-        edited = edit_request(
+        quirks = target.lane.quirks
+        added, dropped = _quirked(self.members, quirks) if quirks else ({}, ())
+        changed = self.edit(
             self.members,
             model=target.model if target.renamed or "model" not in self.members else None,
             include_usage=envelope.stream
             and envelope.usage_option
             and channel.preset.include_usage
             and not envelope.wants_usage,
-            set=channel.set,
-            drop=channel.drop,
+            set={**added, **channel.set} if added else channel.set,
+            drop=(*dropped, *channel.drop) if dropped else channel.drop,
         )
-        return (self.raw if edited is None else edited), None
+        return (self.raw if changed is None else changed), None
 
     def text(self) -> bytes:
         return self.raw
@@ -113,3 +132,24 @@ def _spliced(raw: bytes, span: tuple[int, int] | None, target: Target) -> bytes:
     if span is None or not target.renamed:
         return raw
     return raw[: span[0]] + target.model.encode() + raw[span[1] :]
+
+
+def _quirked(
+    members: Mapping[str, Raw], quirks: Sequence[Quirk]
+) -> tuple[dict[str, JSON], tuple[str, ...]]:
+    """What a provider's quirks set and drop among the members that they name."""
+    names = {name for q in quirks for name in (*q.rename, *q.drop, *q.values, *q.clamp, *q.set)}
+    before = {name: decode(members[name]) for name in names if name in members}
+    after = dict(before)
+    apply(after, quirks)
+    added = {n: v for n, v in after.items() if n not in before or before[n] != v}
+    return added, tuple(name for name in before if name not in after)
+
+
+def edited(body: bytes, target: Target) -> bytes:
+    """A rendered request with what the channel sets and drops."""
+    channel = target.channel
+    if not (channel.set or channel.drop):
+        return body
+    changed = edit_request(members(body), set=channel.set, drop=channel.drop)
+    return body if changed is None else changed

@@ -21,9 +21,11 @@ from oneapi.gateway.snapshot import Alias, Caller, Channel, Grant, Key, Policy, 
 from oneapi.ledger.base import DeclaredKind
 from oneapi.ledger.prices import PriceTable, Rule, rule_from_decimals
 from oneapi.net.base import Carrier, Timeouts
-from oneapi.providers.account import bind, key_fingerprint
+from oneapi.providers.account import key_fingerprint
+from oneapi.providers.auth.base import SignIn
+from oneapi.providers.binding import bind
 from oneapi.providers.catalog import Preset
-from oneapi.wire.json import encode
+from oneapi.wire.json import JSON, encode
 
 Declare = Callable[[DeclaredKind, Mapping[str, str | None]], Mapping[str, int]]
 """Stable ids for declared names of a kind: `SqliteStore.declare`."""
@@ -112,6 +114,7 @@ def _channel(
     environ: Mapping[str, str],
 ) -> Channel:
     models = table.models if table.models is not None else (list(preset.models) or None)
+    carrier = _carrier(name, table, preset, settings.server.proxy, carriers)
     account = bind(
         name,
         preset=preset,
@@ -120,7 +123,11 @@ def _channel(
         keys=[k.key for k in table.keys],
         headers=table.headers,
         api_version=table.api_version,
+        dialects=table.dialects,
+        safety=table.safety,
+        options=_options(table),
         environ=environ,
+        sign_in=SignIn(carriers.tokens, carrier, carriers.direct),
     )
     keys = tuple(Key(k.key, key_fingerprint(k.key), _ms(k.until)) for k in table.keys if k.key)
     return Channel(
@@ -129,7 +136,7 @@ def _channel(
         preset=preset,
         account=account,
         keys=keys or (Key("", "none"),),
-        carrier=_carrier(name, table, preset, settings.server.proxy, carriers),
+        carrier=carrier,
         timeouts=Timeouts(
             table.timeouts.connect_s, table.timeouts.first_byte_s, table.timeouts.idle_s
         ),
@@ -141,8 +148,15 @@ def _channel(
         set=table.set,
         drop=tuple(table.drop),
         discover=_discovers(preset, models) if table.discover is None else table.discover,
-        hidden=tuple(table.headers.values()),
+        think_tags=table.think_tags,
+        hidden=(*table.headers.values(), *account.hidden),
     )
+
+
+def _options(table: schema.Channel) -> Mapping[str, JSON]:
+    """The channel's settings for formats that have them."""
+    found = {"num_ctx": table.num_ctx, "keep_alive": table.keep_alive}
+    return {**table.options, **{n: value for n, value in found.items() if value is not None}}
 
 
 def _discovers(preset: Preset, models: list[str] | None) -> bool:
@@ -188,6 +202,9 @@ def _policy(name: str, table: schema.Policy) -> Policy:
         subnets=tuple(ip_network(n, strict=False) for n in table.subnets),
         expires_ms=_ms(table.expires),
         enabled=table.enabled,
+        in_path=table.in_path,
+        store_responses=table.store_responses,
+        store_responses_ttl_s=table.store_responses_ttl,
     )
 
 

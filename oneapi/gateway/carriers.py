@@ -11,6 +11,7 @@ from typing import Protocol
 
 from oneapi.net.base import Carrier
 from oneapi.net.upstream import Pool
+from oneapi.providers.auth.tokens import Tokens
 
 
 class Makes(Protocol):
@@ -26,6 +27,8 @@ class Carriers:
 
     def __init__(self) -> None:
         self.direct = Pool()
+        self.tokens = Tokens()
+        """Short-lived tokens of channels' accounts, which outlive a reload like their carriers."""
         self._by_key: dict[str, Carrier] = {}
         self._retired: list[tuple[Carrier, frozenset[int]]] = []
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from oneapi import estimate
-from oneapi.dialects.openai import Operation, StreamTap, parse_usage, response_text
+from oneapi.dialects.base import ClientDialect, Operation
+from oneapi.dialects.openai_usage import parse_usage
 from oneapi.gateway.books import Books
 from oneapi.gateway.snapshot import Caller, Snapshot, Target
 from oneapi.ir import Usage
@@ -23,12 +24,23 @@ from oneapi.wire.json import JSON, MalformedJSON, decode
 Settlement = Literal["complete", "client_left", "cancelled", "upstream_broke", "refused", "failed"]
 """How a request ended: `refused` by us, `failed` at every target; the others say who ended it."""
 
-DIALECT = "openai-chat"
-ESTIMATED = frozenset({"chat", "completions", "edits", "embeddings", "moderations"})
-"""Endpoints whose tokens are estimated where the provider does not count them."""
+ESTIMATED = frozenset({"chat", "embeddings", "moderation", "rerank"})
+"""Tasks whose tokens are estimated where the provider does not count them."""
 SPEECH = "speech"
 """Where the request says what is used: the characters of its text."""
 UNPRICED = "unpriced"
+
+
+class Measured(Protocol):
+    """What a meter asks of whatever reads along while a stream is relayed."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def content_seen(self) -> bool: ...
+
+    def output_estimate(self) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -51,11 +63,17 @@ class Meter:
     attempts: int = 0
     first_byte_ns: int = 0
     request: bytes = b""  # the body, for estimating what a provider did not count
+    dialect: ClientDialect | None = None
     operation: Operation | None = None
     answer: bytes = b""  # a whole answer, likewise
     usage: Usage | None = None
-    tap: StreamTap | None = None
+    tap: Measured | None = None
     settled: bool = False
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Whose request it is: user and token."""
+        return (self.caller.user, self.caller.token) if self.caller is not None else ("", "")
 
     def first_byte(self) -> None:
         """The first byte of an answer is about to reach the client."""
@@ -84,8 +102,8 @@ class Meter:
             policy=caller.policy.name if caller else "",
             revision=self.snapshot.revision,
             endpoint=self.endpoint,
-            dialect_in=DIALECT,
-            dialect_out=target.channel.preset.dialect if target else "",
+            dialect_in=self.dialect.NAME if self.dialect is not None else "",
+            dialect_out=target.lane.dialect if target else "",
             model=self.model,
             channel=target.channel.name if target else "",
             served_model=target.model if target else "",
@@ -118,15 +136,18 @@ class Meter:
         relayed = self.first_byte_ns > 0 if tap is None else tap.content_seen
         if not relayed and settlement != "complete":
             return Usage(), "none"
-        if self.endpoint == SPEECH and self.operation is not None:
-            asked = parse_usage(self.operation, self.request)
+        operation, dialect = self.operation, self.dialect
+        if operation is None or dialect is None:
+            return Usage(), "none"
+        if operation.task == SPEECH:
+            asked = parse_usage(operation, self.request)
             return (asked, "upstream") if asked is not None else (Usage(), "none")
-        if self.endpoint not in ESTIMATED:
+        if operation.task not in ESTIMATED and operation.name != "edits":
             return Usage(), "none"
         if tap is not None:
             output = tap.output_estimate()
         else:
-            output = estimate.tokens(response_text(self.answer))
+            output = estimate.tokens(dialect.response_text(self.answer))
         return Usage(input=self.input_estimate(), output=output), "estimated"
 
     def input_estimate(self) -> int:

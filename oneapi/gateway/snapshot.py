@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from oneapi.config.schema import Settings
 from oneapi.gateway.globs import Globs
+from oneapi.gateway.lanes import Lane, Wanted, lane_for
 from oneapi.ledger.prices import PriceTable, Rule
 from oneapi.net.base import Carrier, Timeouts
 from oneapi.providers.account import Account
@@ -20,6 +21,10 @@ from oneapi.wire.json import JSON
 Network = IPv4Network | IPv6Network
 NOT_ORDINARY = frozenset({"proxy", "pin"})
 """Endpoints that a policy must name to allow them (D36)."""
+
+
+FAMILY = {"responses": "chat", "messages": "chat", "count_tokens": "chat"}
+"""Endpoints that a policy also allows by another one's name: chat, whatever the dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Channel:
     set: Mapping[str, JSON]
     drop: tuple[str, ...]
     discover: bool
+    think_tags: bool = False
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def secrets(self, key: Key) -> tuple[str, ...]:
@@ -82,6 +88,7 @@ class Target:
     weight: int
     priority: int
     rule: Rule | None
+    lane: Lane
 
     @property
     def renamed(self) -> bool:
@@ -115,11 +122,14 @@ class Policy:
     subnets: tuple[Network, ...]
     expires_ms: int
     enabled: bool
+    in_path: bool = False
+    store_responses: bool = False
+    store_responses_ttl_s: int = 0
 
     def allows_endpoint(self, name: str) -> bool:
         if self.endpoints is None:
             return name not in NOT_ORDINARY
-        return name in self.endpoints
+        return name in self.endpoints or FAMILY.get(name, name) in self.endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +181,14 @@ class Snapshot:
     MAX_RESOLVED = 20_000
 
     def resolve(
-        self, model: str, caller: Caller, operation: str, discovered: Discovered
+        self, model: str, caller: Caller, wanted: Wanted, discovered: Discovered
     ) -> Resolution:
         """Every target that may answer, in the file's order; empty when there is none."""
-        key = (model, caller.group, caller.policy.name, operation)
+        key = (model, caller.group, caller.policy.name, wanted.operation.name)
         hit = self._resolved.get(key)
         if hit is not None and hit[0] == discovered.generation:
             return hit[1]
-        targets = self._resolve(model, caller, operation, discovered)
+        targets = self._resolve(model, caller, wanted, discovered)
         if len(self._resolved) >= self.MAX_RESOLVED:
             self._resolved.clear()
         if targets:  # names nobody serves come from strangers' typos and would fill the cache
@@ -186,7 +196,7 @@ class Snapshot:
         return targets
 
     def _resolve(
-        self, model: str, caller: Caller, operation: str, discovered: Discovered
+        self, model: str, caller: Caller, wanted: Wanted, discovered: Discovered
     ) -> Resolution:
         if model not in caller.policy.models:
             return ()
@@ -194,35 +204,36 @@ class Snapshot:
         if alias is not None:
             if alias.groups and caller.group not in alias.groups:
                 return ()
-            return tuple(t for r in alias.routes if (t := self._route(r, model, caller, operation)))
-        return tuple(
-            self._target(c, model, model)
+            return tuple(t for r in alias.routes if (t := self._route(r, model, caller, wanted)))
+        found = (
+            self._target(c, model, model, wanted)
             for c in self.channels.values()
             if self.may_use(c, caller)
-            and c.account.supports(operation)
             and c.serves(model, discovered.models.get(c.name, frozenset()))
         )
+        return tuple(target for target in found if target is not None)
 
-    def _route(self, route: Route, asked: str, caller: Caller, operation: str) -> Target | None:
+    def _route(self, route: Route, asked: str, caller: Caller, wanted: Wanted) -> Target | None:
         channel = self.channels.get(route.channel)
         if channel is None or not self.may_use(channel, caller):
             return None
-        if not channel.account.supports(operation):
-            return None
-        return self._target(channel, asked, route.model or asked, route)
+        return self._target(channel, asked, route.model or asked, wanted, route)
 
     def _target(
-        self, channel: Channel, asked: str, name: str, route: Route | None = None
-    ) -> Target:
+        self, channel: Channel, asked: str, name: str, wanted: Wanted, route: Route | None = None
+    ) -> Target | None:
         model = channel.model_map.get(name, name)
+        lane = lane_for(channel.account, wanted, model, translate=channel.think_tags)
+        if lane is None:
+            return None
         weight = channel.weight if route is None or route.weight is None else route.weight
         priority = channel.priority if route is None or route.priority is None else route.priority
         rule = self.prices.find(asked, model, local=channel.preset.local)
-        return Target(channel, asked, model, weight, priority, rule)
+        return Target(channel, asked, model, weight, priority, rule, lane)
 
-    def pinned(self, channel: Channel, model: str) -> Target:
+    def pinned(self, channel: Channel, model: str, wanted: Wanted) -> Target | None:
         """The one target of a request pinned to a channel; an alias keeps its name there."""
-        return self._target(channel, model, model)
+        return self._target(channel, model, model, wanted)
 
     def may_use(self, channel: Channel, caller: Caller) -> bool:
         if channel.groups and caller.group not in channel.groups:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from oneapi.errors import ApiError
 from oneapi.net.base import Call, Carrier, Timeouts
 from oneapi.providers.account import Account
 from oneapi.providers.address import from_host
+from oneapi.providers.calls import signed
 from oneapi.wire.json import JSON, decode
 
 TIMEOUTS = Timeouts(connect=3.0, first_byte=15.0, idle=15.0)
@@ -28,7 +30,12 @@ async def discover(
     answers something else. Ollama means the same by `name` and `name:latest`; what stands here is
     its own word, so whoever asks for `name` looks for both.
     """
-    call = Call(b"GET", account.models_target(), (*account.headers(key), (b"accept", b"*/*")))
+    lines = (*account.headers(key), *account.models_headers, (b"accept", b"*/*"))
+    call = Call(b"GET", account.models_target(), lines)
+    try:
+        call = await signed(account, key, call)
+    except ApiError as error:
+        raise ValueError(error.message) from error
     reply = await carrier.send(account.origin, call, timeouts)
     try:
         if reply.status != 200:

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-PATHS: Mapping[str, str] = MappingProxyType(
-    {
-        "chat": "/chat/completions",
-        "completions": "/completions",
-        "edits": "/edits",
-        "embeddings": "/embeddings",
-        "moderations": "/moderations",
-        "images.generations": "/images/generations",
-        "images.edits": "/images/edits",
-        "images.variations": "/images/variations",
-        "speech": "/audio/speech",
-        "transcriptions": "/audio/transcriptions",
-        "translations": "/audio/translations",
-    }
-)
-"""Where OpenAI's dialect has its operations, below the version path."""
+from oneapi.providers.operations import PATHS
+from oneapi.wire.json import JSON
+
+__all__ = [
+    "PATHS",
+    "AuthError",
+    "Derived",
+    "KeyAddress",
+    "Layout",
+    "ModelDialects",
+    "Preset",
+    "Quirk",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How addresses are made for channels whose base_url looks like `base`.
 
-    `base` is a pattern for host and path (`*` is anything); `path` goes between the base's path and
-    the operation's, `query` behind it. Both may hold {model}, `query` also {api_version}.
+    `base` is a pattern for host and path (`*` is anything), `version` one for the API's version;
+    `path` goes between the base's path and an operation's of OpenAI's dialect, `query` behind it.
+    `paths` are whole paths of single operations, with their own query. All may hold {model} and
+    {api_version}.
     """
 
     base: str = "*"
+    version: str = "*"
     path: str = ""
     query: str = ""
+    paths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +56,89 @@ class AuthError:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """A placeholder whose value follows from another's: `values`, else `otherwise` filled in."""
+
+    of: str
+    otherwise: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAddress:
+    """The address of keys that end in `ends`."""
+
+    ends: str
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDialects:
+    """The dialects of models whose names match `models`, preferred first."""
+
+    models: str
+    dialects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    """What a provider does otherwise in `dialect`, for models that match `models`.
+
+    In a request that the gateway renders: `rename` fields, `drop` them, `set` them, keep numbers
+    within `clamp`, in this order. `values` gives single values of a field the provider's word.
+    `options` tell the dialect itself how to render (`operations.OPTIONS`).
+    """
+
+    models: str = "*"
+    dialect: str = "openai-chat"
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    values: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
+    set: Mapping[str, JSON] = field(default_factory=dict)
+    clamp: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    options: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
-    """A provider: a host, a way to sign in and a dialect's name. A table of `catalog.toml`.
+    """A provider: a host, a way to sign in and its dialects' names. A table of `catalog.toml`.
 
     title          its name for people
     number         the original's channel type, None where it has none
     base_url       its address with the version path, {names} filled from `vars`; "": the
                    channel gives it
+    short_url      the address where a placeholder of base_url has no value
+    defaults       values of placeholders that a channel need not give; "" for none
+    derived        placeholders that follow from others
+    key_addresses  addresses by the ends of keys, for providers that tell accounts so
     bare           path of a channel's base_url that is a bare host; default: base_url's path
     layouts        how addresses are made, by base_url; default: base_url + operation
     host_env       environment variable that holds its address by its users' custom
     api_version    default of the channel's `api_version`
-    auth           bearer | plain (Authorization: KEY) | header:NAME | none
+    auth           bearer | plain (Authorization: KEY) | scheme:NAME (Authorization: NAME KEY) |
+                   header:NAME | aws:SERVICE | google | none
     needs_key      whether a channel must have keys
     headers        sent with every call; the channel's own win
     local          runs on the user's machine and costs nothing
     scripted       answers in this process, and takes `mock` options
-    dialect        the wire format it speaks
-    operations     what it offers; default: all of PATHS
-    paths          operation = its path, where that is not PATHS'
+    dialects       the wire formats it speaks, preferred first
+    model_dialects which of them single models speak; the first match counts, default: all
+    wrap           how Anthropic's format is transported: bedrock-invoke | vertex | "" as it is
+    operations     what it offers of OpenAI's dialect, and single ones of no dialect (rerank);
+                   default: all of PATHS
+    lacks          what it does not offer of its other dialects
+    paths          operation = its path, where that is not the usual one
+    model_slashes  a model's name keeps its slashes in a path
     models_path    where GET lists its models, relative to the base; "../" goes up one step
+    models_headers sent with that call alone
     models_prefix  taken off the listed names
     discover       whether models_path answers
     models         its models, where they are few and stable
     limit_field    the request field that limits a chat's output
+    system_role    the role that system prompts take
     include_usage  whether `stream_options.include_usage` may be asked
     output_excludes_reasoning  completion_tokens does not count reasoning_tokens
+    quirks         what else it does otherwise
     auth_statuses  statuses that speak of the channel's own account
     auth_errors    other answers that do
     retry_statuses statuses another target may do better on, besides 408, 429 and 5xx
@@ -91,6 +148,10 @@ class Preset:
     title: str
     number: int | None = None
     base_url: str = ""
+    short_url: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    key_addresses: tuple[KeyAddress, ...] = ()
     bare: str = ""
     layouts: tuple[Layout, ...] = (Layout(),)
     host_env: str = ""
@@ -100,16 +161,23 @@ class Preset:
     headers: Mapping[str, str] = field(default_factory=dict)
     local: bool = False
     scripted: bool = False
-    dialect: str = "openai-chat"
+    dialects: tuple[str, ...] = ("openai-chat",)
+    model_dialects: tuple[ModelDialects, ...] = ()
+    wrap: str = ""
     operations: frozenset[str] = frozenset(PATHS)
+    lacks: frozenset[str] = frozenset()
     paths: Mapping[str, str] = field(default_factory=dict)
+    model_slashes: bool = False
     models_path: str = "/models"
+    models_headers: Mapping[str, str] = field(default_factory=dict)
     models_prefix: str = ""
     discover: bool = False
     models: tuple[str, ...] = ()
     limit_field: str = "max_tokens"
+    system_role: str = "system"
     include_usage: bool = True
     output_excludes_reasoning: bool = False
+    quirks: tuple[Quirk, ...] = ()
     auth_statuses: frozenset[int] = frozenset({401, 402, 403})
     auth_errors: tuple[AuthError, ...] = ()
     retry_statuses: frozenset[int] = frozenset()

@@ -8,23 +8,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from oneapi.dialects.openai import OPERATIONS, render_error
+from oneapi.dialects import registry
+from oneapi.dialects.base import ClientDialect
 from oneapi.errors import ApiError
 from oneapi.gateway.gateway import Gateway
 from oneapi.gateway.logs import Hit
 from oneapi.net.shared import ClientGone, Receive, Scope, Send
 from oneapi.web.cold import cold_routes
+from oneapi.web.endpoint import JSON_HEAD
 from oneapi.web.exchange import Exchange
-from oneapi.web.relayed import JSON_HEAD, Relayed
+from oneapi.web.routes import HotPaths
 
 log = logging.getLogger("oneapi.web")
 
-Handler = Callable[[Exchange, str | None], Awaitable[None]]
-
-PREFIXES = ("/v1", "")
-"""Every relayed route stands with and without its version."""
+KEY = "/key/"
+GETS = frozenset({"/v1/responses", "/responses", "/openai/v1/responses"})
+"""Relayed paths that also take other methods."""
 PREFLIGHT = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -39,11 +40,8 @@ class App:
     def __init__(self, gateway: Gateway, access: Callable[[Hit], None]) -> None:
         self._gateway = gateway
         self._access = access
-        self._hot: dict[str, Handler] = {}
-        for operation in OPERATIONS.values():
-            for prefix in PREFIXES:
-                self._hot[prefix + operation.path] = Relayed(gateway, operation)
-        self._engines = Relayed(gateway, OPERATIONS["embeddings"])
+        self._paths = HotPaths(gateway)
+        self._hot = self._paths.exact
         self._cold = cold_routes(gateway)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,15 +69,18 @@ class App:
     async def _route(self, exchange: Exchange, receive: Receive) -> None:
         path = exchange.path
         handler = self._hot.get(path)
-        if handler is not None:
-            if exchange.method == "POST":
-                return await handler(exchange, None)
+        model = None
+        if handler is None and path.startswith(KEY):
+            path = _take_key(exchange)
+            handler = self._hot.get(path)
+        if handler is None and (found := self._paths.find(path, exchange.query)) is not None:
+            handler, model = found
+        if handler is not None and exchange.method == "POST":
+            return await handler(exchange, model)
+        relays = handler is not None
+        if (relays and path not in GETS) or (exchange.method == "OPTIONS" and _is_relay(path)):
             return await self._other_method(exchange)
-        engine = _engine(path)
-        if engine is not None and exchange.method == "POST":
-            return await self._engines(exchange, engine)
-        if engine is not None or (exchange.method == "OPTIONS" and _is_relay(path)):
-            return await self._other_method(exchange)
+        exchange.dialect = _dialect_of(path)
         await self._cold(exchange, receive)
 
     async def _other_method(self, exchange: Exchange) -> None:
@@ -111,20 +112,33 @@ def _hit(exchange: Exchange) -> Hit:
     )
 
 
-def _engine(path: str) -> str | None:
-    """The model of `/v1/engines/{model}/embeddings`, whose name may hold slashes."""
-    for prefix in PREFIXES:
-        start = f"{prefix}/engines/"
-        if path.startswith(start) and path.endswith("/embeddings"):
-            return path[len(start) : -len("/embeddings")] or None
-    return None
+def _take_key(exchange: Exchange) -> str:
+    """`/key/SECRET/api/chat`: the secret is taken out of the path, which is written masked."""
+    secret, slash, rest = exchange.path[len(KEY) :].partition("/")
+    exchange.path_key = secret
+    exchange.path = slash + rest
+    exchange.scope = {
+        **exchange.scope,
+        "path": exchange.path,
+        "raw_path": exchange.path.encode("utf-8", "replace"),
+    }
+    return exchange.path
+
+
+def _dialect_of(path: str) -> ClientDialect:
+    """In whose words a path that is no operation is refused."""
+    if path.startswith("/api/") and path != "/api/status":
+        return registry.client("ollama")
+    return registry.client("gemini" if path.startswith("/v1beta/") else "openai-chat")
 
 
 def _is_relay(path: str) -> bool:
-    return path.startswith(("/v1/", "/models", "/engines/"))
+    starts = ("/v1/", "/v1beta/", "/v2/", "/models", "/engines/", "/openai/", "/api/")
+    return path.startswith(starts)
 
 
 async def _refuse(exchange: Exchange, error: ApiError) -> None:
     head = [(k.encode(), v.encode("latin-1", "replace")) for k, v in error.headers.items()]
-    body = render_error(error, exchange.request_id)
-    await exchange.answer(error.status, [*JSON_HEAD, *head], body)
+    dialect = exchange.dialect
+    body = dialect.render_error(error, exchange.request_id)
+    await exchange.answer(dialect.error_status(error), [*JSON_HEAD, *head], body)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from oneapi.dialects.openai import WATCHED
+from oneapi.dialects.base import ClientDialect
 from oneapi.errors import ApiError
 from oneapi.gateway.bodies import Body, FormBody, JsonBody, StreamedForm
 from oneapi.web.exchange import Exchange
@@ -34,7 +34,7 @@ class Form:
 
 
 async def read_json(
-    exchange: Exchange, *, limit: int, retry: int
+    exchange: Exchange, dialect: ClientDialect, *, limit: int, retry: int
 ) -> tuple[JsonBody, dict[str, Raw]]:
     """The body as a JSON object; raises `ApiError` 400, 413, 415."""
     kind = exchange.headers.get(b"content-type", b"application/json").lower()
@@ -47,9 +47,9 @@ async def read_json(
     raw = await read(exchange, limit)
     try:
         if len(raw) < SLOW:
-            found = top_members(raw, WATCHED)
+            found = top_members(raw, dialect.WATCHED)
         else:
-            found = await asyncio.to_thread(top_members, raw, WATCHED)
+            found = await asyncio.to_thread(top_members, raw, dialect.WATCHED)
     except DuplicateMember as error:
         raise ApiError(
             400,
@@ -61,7 +61,7 @@ async def read_json(
         raise ApiError(
             400, f"the body is not a JSON object: {error}", code="invalid_json"
         ) from error
-    return JsonBody(raw, found, repeatable=len(raw) <= retry), found
+    return JsonBody(raw, found, len(raw) <= retry, dialect.edit_request), found
 
 
 async def read(exchange: Exchange, limit: int) -> bytes:

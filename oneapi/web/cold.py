@@ -14,11 +14,13 @@ from starlette.routing import BaseRoute, Route, Router
 from oneapi.errors import ApiError
 from oneapi.gateway.gateway import Gateway
 from oneapi.net.shared import Receive, Scope, Send
+from oneapi.web.endpoint import Endpoint
 from oneapi.web.exchange import Exchange
-from oneapi.web.models import ModelList, ModelOne
+from oneapi.web.models import GeminiList, GeminiOne, ModelList, ModelOne
+from oneapi.web.ollama import CHANGES, OllamaChange, OllamaLookup
 from oneapi.web.rawproxy import RawProxy
 from oneapi.web.refused import Refused, refused_routes
-from oneapi.web.relayed import Endpoint
+from oneapi.web.routes import GEMINI
 from oneapi.web.status import Status
 
 Cold = Callable[[Exchange, Receive], Awaitable[None]]
@@ -75,11 +77,21 @@ def _operator(gateway: Gateway) -> list[BaseRoute]:
 
 def _clients(gateway: Gateway) -> list[BaseRoute]:
     found: list[BaseRoute] = []
-    for prefix in ("/v1", ""):
+    for prefix in ("/v1", "", "/openai/v1"):
         found.append(Strict(f"{prefix}/models", Recorded(ModelList(gateway)), methods=["GET"]))
         found.append(
             Strict(f"{prefix}/models/{{model:path}}", Recorded(ModelOne(gateway)), methods=["GET"])
         )
+    listed, one = Recorded(GeminiList(gateway, GEMINI)), Recorded(GeminiOne(gateway, GEMINI))
+    found.append(Strict("/v1beta/models", listed, methods=["GET"]))
+    found.append(Strict("/v1beta/models/{model:path}", one, methods=["GET"]))
+    for what in ("tags", "ps", "version"):
+        lookup = Recorded(OllamaLookup(gateway, what))
+        found.append(Strict(f"/api/{what}", lookup, methods=["GET", "HEAD"]))
+    found.append(Strict("/api/show", Recorded(OllamaLookup(gateway, "show")), methods=["POST"]))
+    change = Recorded(OllamaChange(gateway))
+    found.extend(Strict(f"/api/{verb}", change) for verb in CHANGES)
+    found.append(Strict("/api/blobs/{digest}", change))
     found.append(Strict("/v1/oneapi/proxy/{channel}/{rest:path}", Recorded(RawProxy(gateway))))
     refused = Recorded(Refused(gateway))
     found.extend(Strict(path, refused) for path in refused_routes())

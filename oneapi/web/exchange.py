@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+from oneapi.dialects import openai
+from oneapi.dialects.base import ClientDialect
 from oneapi.gateway.identify import Peer, peer
 from oneapi.gateway.snapshot import Snapshot
 from oneapi.ledger.record import new_id
@@ -12,8 +14,10 @@ from oneapi.net.base import Headers
 from oneapi.net.shared import ClientGone, Message, Receive, Scope, Send
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+STREAMS = (b"text/event-stream", b"application/x-ndjson")
 EXPOSED = (
     b"x-request-id, x-oneapi-request-id, x-oneapi-channel, x-oneapi-model, x-oneapi-cost, "
+    b"x-oneapi-dropped, x-oneapi-warning, "
     b"retry-after"
 )
 
@@ -26,8 +30,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_answer_head", "_receive", "_send", "begun", "cors", "headers", "id", "method", "path",
-        "peer", "query", "recorded", "request_id", "scope", "snapshot", "status", "streams",
+        "_answer_head", "_receive", "_send", "begun", "cors", "dialect", "headers", "id", "method",
+        "path", "path_key", "peer", "query", "recorded", "request_id", "scope", "snapshot",
+        "status", "streams",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, snapshot: Snapshot) -> None:
@@ -50,6 +55,8 @@ class Exchange:
             scope["server"][0] if scope.get("server") else "",
             snapshot.trusted_proxies,
         )
+        self.path_key = ""  # a key that stood in the path, taken out of it
+        self.dialect: ClientDialect = openai  # in whose words errors are told
         self.cors = False
         self.begun = False
         self.streams = False  # whether what has begun is an event stream, which can hold errors
@@ -82,7 +89,7 @@ class Exchange:
         self.begun = True
         self.status = status
         kind = next((value for name, value in headers if name == b"content-type"), b"")
-        self.streams = kind.lower().startswith(b"text/event-stream")
+        self.streams = kind.lower().startswith(STREAMS)
         await self._send(
             {"type": "http.response.start", "status": status, "headers": self._add_head(headers)}
         )

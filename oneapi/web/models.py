@@ -1,14 +1,26 @@
-"""`/v1/models`: what this caller may ask for, in OpenAI's shape (D7)."""
+"""Lists of models: what this caller may ask for, in the shape that its client reads (D7).
+
+Anthropic's and Gemini's libraries ask at OpenAI's path too; their headers tell them apart.
+"""
 
 from __future__ import annotations
 
-from oneapi.dialects.openai import model_entry, models_list
+from typing import Final
+from urllib.parse import parse_qs
+
+from oneapi.dialects import anthropic, gemini, openai
 from oneapi.errors import ApiError
 from oneapi.gateway.books import written
+from oneapi.gateway.cards import Card, card_of, cards
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.state import Flight
+from oneapi.ledger.prices import Rule
+from oneapi.web.endpoint import JSON_HEAD, Endpoint
 from oneapi.web.exchange import Exchange
-from oneapi.web.relayed import JSON_HEAD, Endpoint
+from oneapi.wire.json import JSON
+
+GEMINI_PATH: Final = "/v1beta/"
+EMBEDDING: Final = "embedding"
 
 
 class ModelList(Endpoint):
@@ -18,10 +30,10 @@ class ModelList(Endpoint):
         self, exchange: Exchange, meter: Meter, flight: Flight, path_model: str | None
     ) -> None:
         caller = self.identify(exchange, meter, flight).caller
-        found = exchange.snapshot.listed(caller, self.gateway.state.discovered)
-        await self._done(exchange, meter, models_list(found))
+        found = list(cards(exchange.snapshot, caller, self.gateway.state.discovered))
+        await self.done(exchange, meter, _list(exchange, found))
 
-    async def _done(self, exchange: Exchange, meter: Meter, body: bytes) -> None:
+    async def done(self, exchange: Exchange, meter: Meter, body: bytes) -> None:
         _, committed = meter.settle(self.gateway.books, 200, "complete")
         await written(committed)
         await exchange.answer(200, JSON_HEAD, body)
@@ -32,10 +44,10 @@ class ModelOne(ModelList):
         self, exchange: Exchange, meter: Meter, flight: Flight, path_model: str | None
     ) -> None:
         caller = self.identify(exchange, meter, flight).caller
-        for name, owner in exchange.snapshot.listed(caller, self.gateway.state.discovered):
-            if name == path_model:
-                meter.model = name
-                return await self._done(exchange, meter, model_entry(name, owner))
+        card = card_of(exchange.snapshot, caller, path_model or "", self.gateway.state.discovered)
+        if card is not None:
+            meter.model = card.name
+            return await self.done(exchange, meter, _one(exchange, card))
         raise ApiError(
             404,
             f"the model `{(path_model or '')[:256]}` does not exist here, "
@@ -43,3 +55,78 @@ class ModelOne(ModelList):
             code="model_not_found",
             param="model",
         )
+
+
+class GeminiList(ModelList):
+    query_key = True
+
+
+class GeminiOne(ModelOne):
+    query_key = True
+
+
+def _list(exchange: Exchange, found: list[Card]) -> bytes:
+    if _is_gemini(exchange):
+        query = parse_qs(exchange.query.decode("latin-1"))
+        size, token = (query.get(name, [""])[0] for name in ("pageSize", "pageToken"))
+        entries = [_gemini_entry(card) for card in found]
+        return gemini.models_list(entries, page_size=size, page_token=token)
+    if b"anthropic-version" in exchange.headers:
+        facts = {card.name: _anthropic_facts(card) for card in found}
+        return anthropic.models_list([(card.name, card.owner) for card in found], facts)
+    facts_of = {card.name: _facts(card) for card in found}
+    return openai.models_list([(card.name, card.owner) for card in found], facts_of)
+
+
+def _one(exchange: Exchange, card: Card) -> bytes:
+    if _is_gemini(exchange):
+        return gemini.model_entry(_gemini_entry(card))
+    if b"anthropic-version" in exchange.headers:
+        return anthropic.model_entry(card.name, card.owner, _anthropic_facts(card))
+    return openai.model_entry(card.name, card.owner, _facts(card))
+
+
+def _is_gemini(exchange: Exchange) -> bool:
+    return exchange.path.startswith(GEMINI_PATH) or b"x-goog-api-key" in exchange.headers
+
+
+def _gemini_entry(card: Card) -> gemini.ModelEntry:
+    methods = ("embedContent",) if EMBEDDING in card.abilities else gemini.METHODS
+    return gemini.ModelEntry(
+        card.name,
+        input_limit=card.context,
+        output_limit=card.max_output,
+        methods=methods,
+        thinking="reasoning" in card.abilities if card.abilities else None,
+    )
+
+
+def _anthropic_facts(card: Card) -> dict[str, JSON]:
+    facts = {"max_input_tokens": card.context, "max_tokens": card.max_output}
+    return {name: value for name, value in facts.items() if value}
+
+
+def _facts(card: Card) -> dict[str, JSON]:
+    """What the catalog and the prices know; what is unknown is left out."""
+    facts: dict[str, JSON] = {
+        "context_window": card.context,
+        "max_output_tokens": card.max_output,
+        "input_modalities": list(card.inputs),
+        "output_modalities": list(card.outputs),
+        "abilities": list(card.abilities),
+        "pricing": _pricing(card.rule),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _pricing(rule: Rule | None) -> dict[str, str]:
+    """Dollars per million tokens as text, so that no digit is lost."""
+    if rule is None:
+        return {}
+    prices = {"input": rule.input, "output": rule.output, "cache_read": rule.cache_read}
+    return {name: _dollars(value) for name, value in prices.items() if value is not None}
+
+
+def _dollars(nano: int) -> str:
+    whole, rest = divmod(nano, 1_000_000_000)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import logging
 
+from oneapi.dialects.base import Hints
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.gateway.books import written
+from oneapi.gateway.failures import WORDS, no_key
 from oneapi.gateway.identify import check_channel, find_channel
+from oneapi.gateway.lanes import Lane
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.policy import live_keys
-from oneapi.gateway.relay import WORDS, no_key
 from oneapi.gateway.snapshot import Caller, Channel, Target
 from oneapi.gateway.state import Flight
 from oneapi.net.base import Call, CarrierError
 from oneapi.providers.headers import request_headers, response_headers
 from oneapi.web.body import read
+from oneapi.web.endpoint import Endpoint
 from oneapi.web.exchange import Exchange
-from oneapi.web.relayed import Endpoint
 
 log = logging.getLogger("oneapi.web")
 
@@ -43,7 +45,7 @@ class RawProxy(Endpoint):
                 kind="permission_error",
             )
         channel, call = await self._call(exchange, caller, meter.time_ms)
-        meter.target = Target(channel, "", "", 1, 0, None)
+        meter.target = Target(channel, "", "", 1, 0, None, Lane("", "proxy", Hints()))
         meter.attempts = 1
         flight.channel = channel.name
         meter.permit = self.gateway.books.door.hold()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from oneapi.errors import ApiError
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.state import Flight
+from oneapi.web.endpoint import Endpoint
 from oneapi.web.exchange import Exchange
-from oneapi.web.relayed import Endpoint
 
 FAMILIES = {
     "files": "files",
@@ -22,9 +22,6 @@ FAMILIES = {
     "conversations": "conversations",
     "videos": "videos",
     "realtime": "realtime",
-    "responses": "the Responses API",
-    "messages": "the Messages API",
-    "rerank": "rerank",
 }
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oneapi.config.load import Loaded, load
+from oneapi.dialects import registry
 from oneapi.gateway.build import build
 from oneapi.gateway.carriers import Carriers
 from oneapi.gateway.identify import key_hash
+from oneapi.gateway.lanes import Wanted
 from oneapi.gateway.snapshot import Snapshot
 from oneapi.providers.catalog import load_catalog, type_facts
 
@@ -66,3 +68,8 @@ def snapshot(folder: Path, text: str = BASE) -> Snapshot:
 
 def numbers(kind: str, names: Mapping[str, str | None]) -> dict[str, int]:
     return {name: i for i, name in enumerate(names, 1)}
+
+
+def wanted(name: str = "chat", dialect: str = "openai-chat") -> Wanted:
+    """What an endpoint asks of targets."""
+    return Wanted(dialect, registry.client(dialect).OPERATIONS[name])

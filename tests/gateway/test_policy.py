@@ -9,12 +9,12 @@ from oneapi.gateway import policy
 from oneapi.gateway.identify import key_hash
 from oneapi.gateway.snapshot import Discovered, Target
 from oneapi.gateway.state import State
-from tests.gateway.making import KEY, snapshot
+from tests.gateway.making import KEY, snapshot, wanted
 
 
 def targets(folder: Path, model: str) -> tuple[Target, ...]:
     made = snapshot(folder)
-    return made.resolve(model, made.grants[key_hash(KEY)].caller, "chat", Discovered())
+    return made.resolve(model, made.grants[key_hash(KEY)].caller, wanted(), Discovered())
 
 
 def test_the_higher_priority_always_comes_first(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_keys_are_used_in_turn_and_ended_ones_not_at_all(tmp_path: Path) -> None
     )
     made = snapshot(tmp_path, text)
     caller = made.grants[key_hash(KEY)].caller
-    (target,) = made.resolve("m", caller, "chat", Discovered())
+    (target,) = made.resolve("m", caller, wanted(), Discovered())
     state = State()
     now_ms = 1_700_000_000_000
     turns = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from oneapi.gateway.identify import key_hash
 from oneapi.gateway.snapshot import Caller, Discovered, Snapshot
-from tests.gateway.making import KEY, snapshot
+from tests.gateway.making import KEY, snapshot, wanted
 
 NOTHING = Discovered()
 
@@ -16,7 +16,7 @@ def caller(made: Snapshot, key: str = KEY) -> Caller:
 
 
 def channels(made: Snapshot, model: str) -> set[str]:
-    found = made.resolve(model, caller(made), "chat", NOTHING)
+    found = made.resolve(model, caller(made), wanted(), NOTHING)
     return {target.channel.name for target in found}
 
 
@@ -34,7 +34,7 @@ def test_another_groups_channel_is_out_of_reach(tmp_path: Path) -> None:
 
 def test_an_alias_takes_its_routes_models_weights_and_priorities(tmp_path: Path) -> None:
     made = snapshot(tmp_path)
-    first, second = made.resolve("fast", caller(made), "chat", NOTHING)
+    first, second = made.resolve("fast", caller(made), wanted(), NOTHING)
     assert (first.channel.name, first.model, first.weight, first.priority) == ("one", "m1", 3, 0)
     assert (second.channel.name, second.model) == ("two", "m2")
     assert (second.weight, second.priority) == (1, 0)
@@ -44,7 +44,7 @@ def test_an_alias_takes_its_routes_models_weights_and_priorities(tmp_path: Path)
 
 def test_a_route_inherits_its_channels_priority(tmp_path: Path) -> None:
     made = snapshot(tmp_path)
-    found = made.resolve("shared", caller(made), "chat", NOTHING)
+    found = made.resolve("shared", caller(made), wanted(), NOTHING)
     assert {t.channel.name: t.priority for t in found} == {"one": 0, "two": 5}
 
 
@@ -59,9 +59,9 @@ def test_discovered_names_are_served_and_listed_and_latest_may_be_left_out(tmp_p
     text += f'[tokens.t]\nuser = "u"\npolicy = "p"\nkey = "sha256:{key_hash(KEY)}"\n'
     made = snapshot(tmp_path, text)
     known = Discovered({"o": frozenset({"llama3:latest", "qwen3:8b"})}, 1)
-    assert made.resolve("llama3", caller(made), "chat", known)
-    assert made.resolve("qwen3:8b", caller(made), "chat", known)
-    assert not made.resolve("qwen3", caller(made), "chat", known)
+    assert made.resolve("llama3", caller(made), wanted(), known)
+    assert made.resolve("qwen3:8b", caller(made), wanted(), known)
+    assert not made.resolve("qwen3", caller(made), wanted(), known)
     assert [n for n, _ in made.listed(caller(made), known)] == ["llama3:latest", "qwen3:8b"]
 
 
@@ -70,10 +70,10 @@ def test_a_new_discovery_is_seen_although_answers_are_kept(tmp_path: Path) -> No
     text += f'[tokens.t]\nuser = "u"\npolicy = "p"\nkey = "sha256:{key_hash(KEY)}"\n'
     made = snapshot(tmp_path, text)
     first = Discovered({"o": frozenset({"a", "b"})}, 1)
-    assert made.resolve("a", caller(made), "chat", first)
+    assert made.resolve("a", caller(made), wanted(), first)
     later = Discovered({"o": frozenset({"b"})}, 2)
-    assert not made.resolve("a", caller(made), "chat", later)
-    assert made.resolve("b", caller(made), "chat", later)
+    assert not made.resolve("a", caller(made), wanted(), later)
+    assert made.resolve("b", caller(made), wanted(), later)
 
 
 def test_a_policy_confines_models_and_channels(tmp_path: Path) -> None:

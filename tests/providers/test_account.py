@@ -6,7 +6,8 @@ import pytest
 
 from oneapi.errors import ApiError, ConfigError
 from oneapi.net.base import Origin
-from oneapi.providers.account import Account, bind, classify, key_fingerprint
+from oneapi.providers.account import Account, classify, key_fingerprint
+from oneapi.providers.binding import bind
 from oneapi.providers.catalog import load_catalog, parse_catalog
 
 CATALOG = load_catalog()

@@ -6,8 +6,8 @@ import pytest
 
 from oneapi.errors import ConfigError
 from oneapi.net.base import Origin
-from oneapi.providers.account import bind
 from oneapi.providers.address import split
+from oneapi.providers.binding import bind
 from oneapi.providers.catalog import load_catalog
 from oneapi.providers.discover import ollama_base
 

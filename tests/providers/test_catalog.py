@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from oneapi.providers.account import bind
+from oneapi.providers.binding import bind
 from oneapi.providers.catalog import load_catalog, parse_catalog, type_facts, variables
-from oneapi.providers.preset import PATHS
+from oneapi.providers.operations import ALL
+from oneapi.providers.targets import offered
 
 CATALOG = load_catalog()
 FIXTURES = Path(__file__).resolve().parents[3] / "shared" / "fixtures"
@@ -42,8 +43,9 @@ def test_every_preset_binds(name: str) -> None:
     given = dict.fromkeys(variables(preset.base_url), "v")
     base_url = None if preset.base_url else "https://example.test/v1"
     account = bind("c", preset=preset, base_url=base_url, variables=given, keys=["k"])
-    for operation in preset.operations:
-        assert account.target(operation, "m").startswith(b"/")
+    for operation in offered(preset, preset.dialects):
+        for stream in (False, True):
+            assert account.target(operation, "m", stream=stream).startswith(b"/")
     assert account.models_target().startswith(b"/")
 
 
@@ -73,7 +75,7 @@ def test_presets_reach_the_addresses_that_were_recorded() -> None:
         (preset.base_url + path): name
         for name, preset in CATALOG.items()
         for operation in preset.operations
-        for path in [preset.paths.get(operation, PATHS[operation])]
+        for path in [preset.paths.get(operation, ALL[operation])]
         if preset.base_url
     }
     for record in recorded():
@@ -109,7 +111,8 @@ BAD = {
         "catalog: a.base_url: must not end in a slash"
     ),
     "[a]\ntitle = 'A'\nauth = 'basic'": (
-        "catalog: a.auth: must be bearer, plain, none or header:name"
+        "catalog: a.auth: must be bearer, plain, none, google, scheme:name, header:name or "
+        "aws:service"
     ),
     "[a]\ntitle = 'A'\noperations = ['chats']": (
         "catalog: a.operations: there is no operation chats"

@@ -12,7 +12,8 @@ import pytest
 
 from oneapi.net.base import CarrierError, Timeouts
 from oneapi.net.upstream import Pool
-from oneapi.providers.account import Account, bind
+from oneapi.providers.account import Account
+from oneapi.providers.binding import bind
 from oneapi.providers.catalog import load_catalog
 from oneapi.providers.discover import discover, parse_models
 from oneapi.providers.mock import MockCarrier

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from oneapi.net.base import CarrierError, Headers, Timeouts
-from oneapi.providers.account import Account, bind
+from oneapi.providers.account import Account
+from oneapi.providers.binding import bind
 from oneapi.providers.catalog import load_catalog
 from oneapi.providers.mock import MockCarrier, MockOptions, ScriptedError
 from oneapi.providers.probe import Probe, probe_call, probe_operation, read_probe

@@ -1,0 +1,87 @@
+"""Which way a request goes to a channel: as it is, or translated, and into what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from oneapi.dialects import registry
+from oneapi.dialects.base import ChatProvider, Hints, Operation, TaskProvider
+from oneapi.providers.account import Account
+from oneapi.providers.preset import Quirk
+
+CHAT = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client's endpoint asks for: an operation of a dialect."""
+
+    dialect: str
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lane:
+    """How one channel answers one operation for one model.
+
+    With neither `chat` nor `task` the client's own format is relayed: the byte lane, or the edit
+    lane where single members must change. `wrap` says how the provider's transport packs a format
+    that is otherwise the client's (`Account.wrap`).
+    """
+
+    dialect: str
+    operation: str
+    hints: Hints
+    chat: ChatProvider | None = None
+    task: TaskProvider[Any, Any] | None = None
+    wrap: str = ""
+    quirks: tuple[Quirk, ...] = ()
+
+    @property
+    def native(self) -> bool:
+        return self.chat is None and self.task is None
+
+
+def lane_for(
+    account: Account, wanted: Wanted, model: str, *, translate: bool = False
+) -> Lane | None:
+    """The lane to `account` for `model` by its name there, None where it cannot answer.
+
+    The client's own dialect is preferred. `translate` forbids its bytes for chat, where something
+    in the answer must be taken apart; so does an account with settings of one of its dialects.
+    """
+    operation = wanted.operation
+    spoken = account.dialects(model)
+    own = wanted.dialect in spoken and account.supports(operation.name)
+    if own and not ((translate or account.translates) and operation.task == CHAT):
+        return Lane(
+            wanted.dialect,
+            operation.name,
+            account.hints_for(model, wanted.dialect),
+            wrap=account.wrap(operation.name),
+            quirks=account.quirks_for(wanted.dialect, model),
+        )
+    if not operation.task:
+        return None
+    if (
+        wanted.dialect in spoken and not account.translates
+    ):  # its own first, where it has another operation for the task
+        spoken = (wanted.dialect, *(name for name in spoken if name != wanted.dialect))
+    for name in spoken:
+        lane = _translated(account, operation.task, name, account.hints_for(model, name))
+        if lane is not None:
+            return replace(lane, quirks=account.quirks_for(name, model))
+    return None
+
+
+def _translated(account: Account, task: str, dialect: str, hints: Hints) -> Lane | None:
+    if task == CHAT:
+        chat = registry.chat_provider(dialect)
+        if chat is None or not account.supports(chat.OPERATION):
+            return None
+        return Lane(dialect, chat.OPERATION, hints, chat=chat, wrap=account.wrap(chat.OPERATION))
+    provider = registry.task_provider(dialect, task)
+    if provider is None or not any(map(account.supports, provider.OPERATIONS)):
+        return None
+    return Lane(dialect, provider.OPERATIONS[0], hints, task=provider)
