@@ -4,6 +4,7 @@ moderation. Small on purpose: a question, an answer, and what only the source ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +18,9 @@ class EmbeddingRequest:
 
     `encoding` is how the client wants vectors written; `dimensions` how long, None for the model's
     own. `purpose` is search_document, search_query, classification, clustering, similarity or "";
-    `single` says that the client asked for one and wants no list.
+    `single` says that the client asked for one and wants no list. `each` holds, input by input,
+    what the source says of single ones, as it says it; `names` is what the source calls this
+    middle's fields where it calls them otherwise (`purpose` → `taskType`), for naming them.
     """
 
     model: str
@@ -30,6 +33,8 @@ class EmbeddingRequest:
     user: str = ""
     truncate: bool | None = None
     single: bool = False
+    each: Sequence[Extra] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     extra: Extra = field(default_factory=dict)
 
 
@@ -46,7 +51,7 @@ class EmbeddingReply:
 @dataclass(slots=True)
 class RerankRequest:
     """Documents to be ordered by how well they answer a query. A document is a text, or an object
-    whose `text` counts.
+    whose `text` counts. `return_documents` is None where the client leaves it open.
     """
 
     model: str
@@ -54,7 +59,7 @@ class RerankRequest:
     documents: list[JSON]
     source: str
     top_n: int | None = None
-    return_documents: bool = False
+    return_documents: bool | None = None
     extra: Extra = field(default_factory=dict)
 
 
@@ -80,7 +85,9 @@ class RerankReply:
 
 @dataclass(slots=True)
 class ImageRequest:
-    """A picture to be made. `size` is WIDTHxHEIGHT or "auto", `want` how the client wants it."""
+    """A picture to be made. `size` is WIDTHxHEIGHT or "auto", `want` how the client wants it;
+    `stream` that it waits for events.
+    """
 
     model: str
     prompt: str
@@ -93,6 +100,7 @@ class ImageRequest:
     file_format: str = ""
     want: Literal["", "url", "b64_json"] = ""
     user: str = ""
+    stream: bool = False
     extra: Extra = field(default_factory=dict)
 
 
@@ -116,15 +124,18 @@ class ImageReply:
 
 @dataclass(slots=True)
 class SpeechRequest:
-    """A text to be spoken. `file_format` is mp3, opus, aac, flac, wav or pcm."""
+    """A text to be spoken. `file_format` is mp3, opus, aac, flac, wav or pcm, "" where the client
+    leaves it open; `stream` says that it waits for events.
+    """
 
     model: str
     text: str
     source: str
     voice: str = ""
-    file_format: str = "mp3"
+    file_format: str = ""
     speed: float | None = None
     instructions: str = ""
+    stream: bool = False
     extra: Extra = field(default_factory=dict)
 
 

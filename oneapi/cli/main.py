@@ -26,6 +26,7 @@ VERBS = {
     "password": "make the line for a user's password",
     "usage": "sum up what was used",
     "logs": "show the records of requests",
+    "providers": "list the providers: formats, addresses, sign-in, models",
     "test": "send each channel a tiny request",
     "backup": "copy the database while it is in use",
     "version": "print the version",

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 from oneapi.cli.place import config_argument, config_path, numbers, print_json, print_table
 from oneapi.config.load import load
-from oneapi.errors import UsageError
+from oneapi.errors import ApiError, UsageError
 from oneapi.gateway.build import build
 from oneapi.gateway.carriers import Carriers
 from oneapi.gateway.globs import is_glob
 from oneapi.gateway.snapshot import Channel, Snapshot
 from oneapi.net.base import CarrierError, Timeouts
+from oneapi.providers.calls import signed
 from oneapi.providers.catalog import load_catalog, type_facts
 from oneapi.providers.discover import discover
 from oneapi.providers.probe import probe_call, read_probe
@@ -74,6 +75,7 @@ async def _one(channel: Channel, model: str | None) -> dict[str, object]:
         found["model"] = name
         call = probe_call(channel.account, key, channel.model_map.get(name, name))
         started = time.monotonic()
+        call = await signed(channel.account, key, call)
         reply = await channel.carrier.send(channel.account.origin, call, PATIENCE)
         try:
             probe = await read_probe(reply, secrets=(key,))
@@ -81,7 +83,7 @@ async def _one(channel: Channel, model: str | None) -> dict[str, object]:
             await reply.aclose()
         found["result"] = "ok" if probe.ok else str(probe.status)
         found["words"] = probe.text
-    except (CarrierError, ValueError) as error:
+    except (CarrierError, ApiError, ValueError) as error:
         found["words"] = str(error)
     found["ms"] = round((time.monotonic() - started) * 1000)
     return found

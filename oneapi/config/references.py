@@ -174,7 +174,8 @@ def _variables(name: str, channel: Channel, facts: TypeFacts) -> Iterator[Findin
     wanted, optional = set(facts.variables), set(facts.optional)
     if channel.base_url is not None:
         wanted = set(_VARIABLE.findall(channel.base_url)) - {"api_version"}
-        optional = set(facts.signing)
+        bare = not urlsplit(channel.base_url).path.strip("/")
+        optional = {*facts.signing, *((*facts.variables, *facts.optional) if bare else ())}
     for variable in sorted(wanted - set(channel.vars)):
         words = f"is missing: the address of type '{facts.name}' needs it"
         yield Finding(("channels", name, "vars", variable), words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from oneapi.dialects.anthropic_answers import render_response
+from oneapi.dialects.anthropic_answers import no_answer, render_response
 from oneapi.dialects.anthropic_errors import (
     describe,
     error_status,
@@ -46,7 +46,10 @@ class Face:
         return write_request(chat)
 
     def render_response(self, reply: ChatResponse, chat: ChatRequest, stamp: Stamp) -> bytes:
-        return render_response(reply, stamp)
+        try:
+            return render_response(reply, stamp)
+        except RecursionError as error:
+            raise no_answer("the provider's answer is nested too deeply") from error
 
     def stream_renderer(self, chat: ChatRequest, stamp: Stamp) -> StreamRenderer:
         return Renderer(stamp)

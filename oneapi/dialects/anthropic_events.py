@@ -106,11 +106,11 @@ class Parser:
             if data is None:
                 continue
             try:
-                value = decode(data)
+                self._event(decode(data), event)
             except MalformedJSON:
                 self._unreadable(data)
-            else:
-                self._event(value, event)
+            except RecursionError:
+                self._fail(Failed(no_answer("an event of the provider's stream is too deep")))
             if self.done:
                 return
 

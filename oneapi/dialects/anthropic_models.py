@@ -44,5 +44,11 @@ def count_tokens_answer(count: int) -> bytes:
 
 
 def _entry(name: str, facts: Mapping[str, JSON] | None) -> JSON:
-    entry: JSON = {"type": "model", "id": name, "display_name": name, "created_at": CREATED}
+    entry: JSON = {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": CREATED,
+        "lifecycle": "active",
+    }
     return {**entry, **(facts or {})}

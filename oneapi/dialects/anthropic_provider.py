@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from oneapi.dialects.anthropic_answers import parse_response
+from oneapi.dialects.anthropic_answers import no_answer, parse_response
 from oneapi.dialects.anthropic_errors import parse_error
 from oneapi.dialects.anthropic_events import Parser
 from oneapi.dialects.anthropic_forms import NAME, Borrowed, Kept, Schema, Turn
@@ -63,7 +63,10 @@ class Provider:
         return None
 
     def parse_response(self, body: bytes, hints: Hints, stamp: Stamp) -> ChatResponse:
-        return parse_response(body)
+        try:
+            return parse_response(body)
+        except RecursionError as error:
+            raise no_answer("the provider's answer is nested too deeply") from error
 
     def stream_parser(self, hints: Hints, stamp: Stamp) -> StreamParser:
         return Parser()

@@ -3,7 +3,8 @@
 https://docs.anthropic.com/en/docs/build-with-claude/streaming (read 2026-11-24); its client library
 acts on `event:` lines and finds blocks by their index, which must count as they begin. An answer of
 this dialect is told event by event as it was; normalised: pings, the padding of data, the moment at
-which thoughts and server tools' blocks begin.
+which thoughts and server tools' blocks begin, signatures in several pieces (they become one), text
+that stood in a block's beginning (it becomes a delta).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from oneapi.dialects.anthropic_answers import (
     OF_THE_DELTA,
     made_id,
     native_stop,
+    no_answer,
     shown_media,
 )
 from oneapi.dialects.anthropic_errors import stream_error
@@ -75,6 +77,13 @@ class Renderer:
         self._last: JSON = {"type": "message_stop"}
 
     def render(self, events: Iterable[Event]) -> bytes:
+        try:
+            self._render(events)
+        except RecursionError:
+            return self.fail(no_answer("the provider's answer is nested too deeply"))
+        return self._taken()
+
+    def _render(self, events: Iterable[Event]) -> None:
         sheet, blocks = self._sheet, self._blocks
         for event in events:
             if self._ended:
@@ -89,7 +98,6 @@ class Renderer:
                     block.delta(event.text, event.extra)
             else:
                 self._event(event)
-        return self._taken()
 
     def fail(self, error: ApiError) -> bytes:
         if self._ended:

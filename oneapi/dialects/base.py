@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, ChatResponse, Envelope, Event, Usage
@@ -265,7 +265,8 @@ class Outgoing:
     that path (`alt=sse`), `headers` are the format's own. `streams` says that a stream of events
     will answer. `dropped` names, as the client calls them, members of the request that this format
     cannot say (`logit_bias`, `tools[1].cache_control`), for `x-oneapi-dropped`; `warnings` are
-    whole sentences, for `x-oneapi-warning`.
+    whole sentences, for `x-oneapi-warning`. `more` are bodies of further calls to the same place,
+    for a task whose provider takes less at once than the client gave: their answers are joined.
     """
 
     operation: str
@@ -275,6 +276,7 @@ class Outgoing:
     headers: Headers = ()
     dropped: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    more: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,4 +382,13 @@ class TaskProvider(Protocol[Q_in, A_out]):
 
     def parse_error(self, status: int, headers: Headers, body: bytes) -> tuple[str, str, str]:
         """Message, code and kind of a provider's refusal, "" where it does not say."""
+        ...
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A `TaskProvider` whose answers may be promises."""
+
+    def follow_up(self, body: bytes) -> FollowUp | None:
+        """What to ask next where this answer is a promise; None: it is the answer."""
         ...

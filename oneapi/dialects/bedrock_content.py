@@ -49,7 +49,7 @@ class Contents:
     def __init__(self, *, own: bool) -> None:
         self.own = own
         self.dropped: list[str] = []
-        self._titles: set[str] = set()
+        self._titles: dict[str, int] = {}
 
     def blocks(self, parts: Sequence[Part], where: str) -> list[JSON]:
         """The blocks, cache points among them. Raises `ApiError` 400 naming the part."""
@@ -203,11 +203,11 @@ class Contents:
         stem, dot, ending = part.filename.rpartition(".")
         plain = stem if dot and len(ending) <= 5 else part.filename
         plain = " ".join(_NOT_TITLE.sub(" ", plain).split())[: _LONGEST_TITLE - 8].strip()
-        title, count = plain or "Document", 1
+        plain = title = plain or "Document"
         while title in self._titles:
-            count += 1
-            title = f"{plain or 'Document'} {count}"
-        self._titles.add(title)
+            self._titles[plain] += 1
+            title = f"{plain} {self._titles[plain]}"
+        self._titles[title] = 1
         return title
 
     def _opaque(self, part: Opaque, where: str) -> JSON:

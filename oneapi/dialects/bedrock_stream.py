@@ -53,6 +53,7 @@ class _Block:
     kind: str
     index: int = -1
     whole: dict[str, JSON] = field(default_factory=dict)
+    pieces: list[str] = field(default_factory=list)
 
 
 class ConverseParser:
@@ -190,8 +191,7 @@ class ConverseParser:
         if block.index >= 0:
             events.append(Delta(block.index, text))
             return
-        held = block.whole.get("input")  # the provider's own call: its input is kept with it
-        block.whole["input"] = held + text if isinstance(held, str) else text
+        block.pieces.append(text)  # the provider's own call: its input is kept with it
 
     def _thought(self, number: int, inner: JSON, events: list[Event]) -> None:
         index = self._of(number, "reasoningContent", events)
@@ -212,7 +212,7 @@ class ConverseParser:
             else:
                 block.whole["content"] = list(inner)
         elif name == "image" and isinstance(inner, dict):
-            block.whole["source"] = {"bytes": _bytes(block.whole) + _bytes(inner)}
+            block.pieces.append(_word(inner.get("source"), "bytes"))
             if "error" in inner:
                 block.whole["error"] = inner["error"]
 
@@ -281,14 +281,12 @@ class ConverseParser:
 
 
 def _whole(block: _Block) -> Part:
-    data = _bytes(block.whole)
+    data = "".join(block.pieces)
+    if block.kind == "toolUse" and data:
+        block.whole["input"] = data
     if block.kind == "image" and data and "error" not in block.whole:
         return Media("image", data=data, media_type=f"image/{block.whole.get('format', 'png')}")
     return Opaque(NAME, {block.kind: block.whole})
-
-
-def _bytes(value: JSON) -> str:
-    return _word(value.get("source"), "bytes")
 
 
 def _number(value: JSON) -> int:

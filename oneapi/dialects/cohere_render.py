@@ -160,7 +160,8 @@ class _Request:
             into = seen if isinstance(part, Media) else content
             into += [item] if item is not None else []
         self._put(written, content, result.extra)
-        written.setdefault("content", "")
+        if not self.own:
+            written.setdefault("content", "")
         return written
 
     def _message(self, message: Message, where: str, *, skip: bool) -> JSON:
@@ -268,16 +269,15 @@ class _Request:
         return {"title": part.filename, "text": text} if part.filename else {"text": text}
 
     def _call(self, part: ToolCall, where: str) -> JSON:
-        arguments = encode_text({"input": part.arguments}) if part.custom else part.arguments
-        function: dict[str, JSON] = {"name": part.name, "arguments": arguments}
         if self.own:
             extra = dict(part.extra)
-            function |= extra.pop("function", {})
-            id_: dict[str, JSON] = {"id": part.id} if part.id else {}
-            return {**extra, **id_, "function": function}
+            said: dict[str, JSON] = {"arguments": part.arguments} if part.arguments else {}
+            function = {"name": part.name, **said, **extra.pop("function", {})}
+            return {**extra, **({"id": part.id} if part.id else {}), "function": function}
         if part.cache:
             self.dropped.append(f"{where}.cache_control")
-        function["arguments"] = arguments or "{}"
+        arguments = encode_text({"input": part.arguments}) if part.custom else part.arguments
+        function = {"name": part.name, "arguments": arguments or "{}"}
         return {"id": part.id, "type": "function", "function": function}
 
     def _tools(self) -> list[JSON]:

@@ -164,11 +164,12 @@ def _call(value: JSON, where: str) -> ToolCall:
         _refuse(f"{where}.function.name", "must be a string")
     if not isinstance(arguments, str):
         _refuse(f"{where}.function.arguments", "must be a string")
-    extra = _others(value, "id", "function")
-    more = _others(function, "name", "arguments")
+    named = id_ if isinstance(id_, str) else ""
+    extra = _others(value, "function", *(["id"] if named else []))
+    more = _others(function, "name", *(["arguments"] if arguments else []))
     if more:
         extra["function"] = more
-    return ToolCall(id_ if isinstance(id_, str) else "", name, arguments, extra=extra)
+    return ToolCall(named, name, arguments, extra=extra)
 
 
 def _tools(chat: ChatRequest, value: JSON) -> bool:

@@ -37,7 +37,10 @@ class GeminiFace:
         return b"application/json; charset=UTF-8" if self.array else b"text/event-stream"
 
     def parse_request(self, body: JSON, envelope: Envelope) -> ChatRequest:
-        return parse_request(body, envelope)
+        try:
+            return parse_request(body, envelope)
+        except RecursionError as error:
+            raise _too_deep() from error
 
     def render_request(self, chat: ChatRequest) -> JSON:
         return render_request(chat)
@@ -70,7 +73,10 @@ class GeminiProvider:
         return list(dict.fromkeys(found))
 
     def render_request(self, chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
-        return outgoing(chat, model, hints)
+        try:
+            return outgoing(chat, model, hints)
+        except RecursionError as error:
+            raise _too_deep() from error
 
     def follow_up(self, body: bytes) -> FollowUp | None:
         return None
@@ -81,13 +87,21 @@ class GeminiProvider:
             return _gathered(body, hints, stamp)
         if not isinstance(value, dict):
             raise failure(value)
-        return parse_answer(value, stamp)
+        try:
+            return parse_answer(value, stamp)
+        except RecursionError as error:
+            raise failure(None) from error
 
     def stream_parser(self, hints: Hints, stamp: Stamp) -> StreamParser:
         return StreamParser(hints, stamp)
 
     def parse_error(self, status: int, headers: Headers, body: bytes) -> tuple[str, str, str]:
         return gemini_errors.parse_error(status, headers, body)
+
+
+def _too_deep() -> ApiError:
+    """JSON that can just be read may be too deep to be written again."""
+    return ApiError(400, "the request is nested too deeply", code="invalid_value")
 
 
 def _gathered(body: bytes, hints: Hints, stamp: Stamp) -> ChatResponse:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from oneapi.wire.json import JSON, MalformedJSON, decode, encode
+from oneapi.dialects.base_bodies import encode_text
+from oneapi.wire.json import JSON, MalformedJSON, decode
 from oneapi.wire.sse import data_of, split
 
 Table = Mapping[str, Mapping[str, int]]
@@ -92,7 +93,7 @@ def integer_enums(body: bytes) -> bytes:
         return body
     for answer in value if isinstance(value, list) else (value,):
         to_integers(answer)
-    return encode(value)
+    return encode_text(value).encode()
 
 
 def to_integers(answer: JSON) -> None:

@@ -11,8 +11,9 @@ from typing import Final
 
 from oneapi.dialects import base_errors
 from oneapi.dialects.base import Headers
+from oneapi.dialects.base_bodies import encode_text
 from oneapi.errors import ApiError
-from oneapi.wire.json import JSON, MalformedJSON, decode, encode
+from oneapi.wire.json import JSON, MalformedJSON, decode
 
 _WORDS: Final = {
     400: "INVALID_ARGUMENT",
@@ -68,7 +69,7 @@ def render_error(error: ApiError, request_id: str = "") -> bytes:
     told: JSON = {"code": status, "message": error.message, "status": status_word(status)}
     if details:
         told["details"] = details
-    return encode({"error": told})
+    return encode_text({"error": told}).encode()
 
 
 def stream_error(error: ApiError, request_id: str = "") -> bytes:

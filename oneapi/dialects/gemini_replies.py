@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from oneapi.dialects.base import Stamp
+from oneapi.dialects.base_bodies import encode_text
 from oneapi.dialects.gemini_answers import call_prefix
 from oneapi.dialects.gemini_enums import to_integers
 from oneapi.dialects.gemini_errors import array_error, stream_error
@@ -159,7 +160,10 @@ def _signed(signature: str) -> dict[str, JSON]:
 def _encoded(answer: dict[str, JSON], integers: bool) -> bytes:
     if integers:
         to_integers(answer)
-    return encode(answer)
+    try:
+        return encode(answer)
+    except UnicodeEncodeError:  # half of a pair of surrogates: a provider cut a text in two
+        return encode_text(answer).encode()
 
 
 @dataclass(slots=True)

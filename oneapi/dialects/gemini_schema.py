@@ -101,7 +101,8 @@ class _Subset:
         for name, value in schema.items():
             known = {"const": "enum", "oneOf": "anyOf"}.get(name, name)
             if known not in _OPENAPI:
-                if name not in _SILENT and name not in ("$defs", "definitions"):
+                closed = name == "additionalProperties" and value is False  # it is anyway
+                if name not in _SILENT and name not in ("$defs", "definitions") and not closed:
                     self._lost.add(name)
                 continue
             if name == "const":

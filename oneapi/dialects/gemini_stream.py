@@ -169,10 +169,13 @@ class StreamParser:
 
     def _value(self, value: JSON, events: list[Event]) -> None:
         for answer in value if isinstance(value, list) else (value,):
-            if isinstance(answer, dict) and not answer.get("error"):
-                self._answer(answer, events)
-            else:
+            if not isinstance(answer, dict) or answer.get("error"):
                 self._fail(failure(answer), events)
+                return
+            try:
+                self._answer(answer, events)
+            except RecursionError:  # arguments that can be read, but are too deep to be written
+                self._fail(failure(None), events)
                 return
 
     def _fail(self, error: ApiError, events: list[Event]) -> None:

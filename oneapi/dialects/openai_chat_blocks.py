@@ -34,7 +34,8 @@ from oneapi.wire.json import JSON, MalformedJSON, decode
 
 _KNOWN: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _QUIET: Final = frozenset({"role"})
-_FIRST: Final = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
+_THOUGHTS: Final = ("reasoning_content", "reasoning")
+_DETAILS: Final = "reasoning_details"
 
 
 @dataclass(slots=True)
@@ -88,10 +89,10 @@ class ChoiceBlocks:
         left: Extra = {}
         if isinstance(delta, dict):
             said = [n for n, v in delta.items() if v is not None and v != "" and n not in _QUIET]
-            if len(said) > 1:  # a thought comes before what it led to
-                said.sort(key=_FIRST.__contains__, reverse=True)
+            if len(said) > 1:
+                said = self._thoughts(said, delta, left, out)
             for name in said:
-                self._member(name, delta[name], delta, left, out)
+                self._member(name, delta[name], left, out)
         elif not self._blocks:
             self._instead(choice, out)
         if left:
@@ -110,10 +111,9 @@ class ChoiceBlocks:
         return None
 
     def end(self, out: list[Event], *, complete: bool) -> None:
-        """Everything stops. Without a reason of its own a choice is finished only if the stream
-        is complete.
+        """Tell the finish. Without a reason of its own a choice is finished only if the stream is
+        complete.
         """
-        self._stop_all(out)
         if self._ended or not (self._word or (complete and self._blocks)):
             return
         self._ended = True
@@ -122,24 +122,24 @@ class ChoiceBlocks:
         sequence = met if self._word == "stop" and isinstance(met, str) else None
         out.append(Finish(stop, self._number, self._word, sequence, self._left))
 
-    def _member(self, name: str, value: JSON, delta: Extra, left: Extra, out: list[Event]) -> None:
+    def _member(self, name: str, value: JSON, left: Extra, out: list[Event]) -> None:
         """One member of a delta that says something."""
         match name:
             case "content":
                 self._content(value, out)
             case "reasoning_content" | "reasoning" if isinstance(value, str):
-                self._thought(name, value, delta, left, out)
+                self._say(name, value, Thought(member=name), out)
             case "tool_calls" if isinstance(value, (list, dict)):
                 for item in value if isinstance(value, list) else [value]:
                     self._call(item, out)
-            case _ if not self._rare(name, value, delta, out):
+            case _ if not self._rare(name, value, out):
                 left[name] = value
 
-    def _rare(self, name: str, value: JSON, delta: Extra, out: list[Event]) -> bool:
+    def _rare(self, name: str, value: JSON, out: list[Event]) -> bool:
         """Members that few answers have. Whether this is one, of the shape that is known."""
         match name:
             case "reasoning_details" if isinstance(value, list):
-                self._details(value, delta, out)
+                self._details(parse_details(value), "", out)
             case "refusal" if isinstance(value, str):
                 self._say("refusal", value, Refusal(""), out)
             case "function_call" if isinstance(value, dict):
@@ -161,7 +161,7 @@ class ChoiceBlocks:
         if isinstance(message, dict):
             for name, value in message.items():
                 if value and name not in _QUIET:
-                    self._member(name, value, message, {}, out)
+                    self._member(name, value, {}, out)
         elif isinstance(choice.get("text"), str) and choice["text"]:
             self._say("content", choice["text"], Text(""), out)
 
@@ -181,7 +181,7 @@ class ChoiceBlocks:
         """Some servers finish twice: the first reason counts, and all that is said beside it."""
         self._word = self._word or word
         self._left |= left
-        self._stop_all(out)
+        self.stop(out)
 
     def _beside(self, first: int, logprobs: JSON, left: Extra, out: list[Event]) -> None:
         """What stands beside a chunk's text goes with its last delta."""
@@ -249,27 +249,37 @@ class ChoiceBlocks:
             index = self._begin(part, out)
         out.append(BlockStop(index))
 
-    def _thought(self, name: str, text: str, delta: Extra, left: Extra, out: list[Event]) -> None:
-        """A thought as plain text, but for the text that the delta's details or its twin repeat."""
-        if delta.get("reasoning_details"):
-            if text != _detailed(delta["reasoning_details"]):
-                left[name] = text
-        elif name == "reasoning" and delta.get("reasoning_content"):
-            left[name] = text
-        else:
-            self._say(name, text, Thought(member=name), out)
+    def _thoughts(self, said: list[str], delta: Extra, left: Extra, out: list[Event]) -> list[str]:
+        """Thoughts come before what they led to, each once: most servers say them twice, as text
+        and in details, or under two names. What is left to be said.
+        """
+        found = [name for name in _THOUGHTS if name in said and isinstance(delta[name], str)]
+        details = delta["reasoning_details"] if _DETAILS in said else None
+        if isinstance(details, list):
+            thoughts = parse_details(details)
+            text = "".join(thought.text for thought in thoughts)
+            member = next((name for name in found if delta[name] == text), "")
+            self._details(thoughts, member, out)
+            left |= {name: delta[name] for name in found if name != member}
+            return [name for name in said if name != _DETAILS and name not in found]
+        for name in found[:1]:
+            self._say(name, delta[name], Thought(member=name), out)
+        left |= {name: delta[name] for name in found[1:]}
+        return [name for name in said if name not in found]
 
-    def _details(self, value: list[JSON], delta: Extra, out: list[Event]) -> None:
-        member = ""
-        if _detailed(value):
-            text = _detailed(value)
-            twins = [n for n in ("reasoning_content", "reasoning") if delta.get(n) == text]
-            member = twins[0] if twins else ""
-        for thought in parse_details(value):
+    def _details(self, thoughts: list[Thought], member: str, out: list[Event]) -> None:
+        """Entries of `reasoning_details`. `member` is the one that repeats their text."""
+        for thought in thoughts:
             detail = thought.detail or {}
             kind = ("detail", detail.get("type"), detail.get("index"), thought.id)
-            empty = Thought(summary=thought.summary, id=thought.id, member=member, detail=detail)
-            self._say(kind, thought.text, empty, out)
+            if kind != self._kind:
+                thought_member = member if thought.text else ""
+                empty = Thought(
+                    summary=thought.summary, id=thought.id, member=thought_member, detail=detail
+                )
+                self._open(kind, empty, out)
+            if thought.text:
+                out.append(Delta(self._index, thought.text))
             if thought.signature or thought.data:
                 out.append(Signature(self._index, thought.signature, thought.data))
 
@@ -361,7 +371,8 @@ class ChoiceBlocks:
             call.stopped = True
             out.append(BlockStop(call.index))
 
-    def _stop_all(self, out: list[Event]) -> None:
+    def stop(self, out: list[Event]) -> None:
+        """Everything stops that is open."""
         self._stop_text(out)
         for call in self._calls.values():
             if call.index < 0:  # a call that never said its name
@@ -374,11 +385,6 @@ class ChoiceBlocks:
             transcript = "".join(sound.transcript)
             extra = {"transcript": transcript} if transcript else {}
             out.append(BlockStop(sound.index, {**extra, **sound.extra} or None))
-
-
-def _detailed(value: JSON) -> str:
-    """The text of a delta's details."""
-    return "".join(thought.text for thought in parse_details(value))
 
 
 def _is_whole(call: _Call) -> bool:

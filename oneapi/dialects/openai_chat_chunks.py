@@ -21,7 +21,7 @@ from oneapi.dialects.openai_chat_replies import (
     media_member,
     render_usage,
 )
-from oneapi.dialects.openai_chat_shapes import NAME, WORDS, Opening, Thought
+from oneapi.dialects.openai_chat_shapes import NAME, WORDS, Thought
 from oneapi.dialects.openai_chat_thoughts import render_detail, render_thinking_part
 from oneapi.dialects.openai_chat_turns import signed_content
 from oneapi.dialects.openai_errors import stream_error
@@ -60,11 +60,14 @@ _LEGACY_END = b'}},"logprobs":null,"finish_reason":null}]}\n\n'
 
 @dataclass(slots=True)
 class _Block:
-    """An open block. Deltas are written between `head` and `tail` where `head` is set."""
+    """An open block. Deltas are written between `head` and `tail` where `head` is set, twice if
+    `middle` is.
+    """
 
     part: Part
     choice: int
     head: bytes = b""
+    middle: bytes = b""
     tail: bytes = _PLAIN_END
     texts: list[str] = field(default_factory=list)
     number: int = 0  # of a call among the choice's, of a thought among its
@@ -105,7 +108,11 @@ class ChatStreamRenderer:
                 block = self._blocks[event.index]
                 if block.head and event.logprobs is None and not event.extra:
                     block.length += len(event.text)
-                    out += (block.head, dump(event.text), block.tail)
+                    text = dump(event.text)
+                    if block.middle:
+                        out += (block.head, text, block.middle, text, block.tail)
+                    else:
+                        out += (block.head, text, block.tail)
                     continue
             self._event(event)
         rendered = b"".join(out)
@@ -156,7 +163,7 @@ class ChatStreamRenderer:
                 assert_never(event)
 
     def _start(self, event: Start) -> None:
-        self._same = isinstance(event, Opening)
+        self._same = event.source == NAME
         extra = event.extra if self._same else {}
         head: Extra = {
             "id": event.id or ID + self._stamp.id,
@@ -250,9 +257,19 @@ class ChatStreamRenderer:
         choice.thoughts += 1
         if not (self._same and isinstance(part, Thought)):
             block.signature, block.data = part.signature, part.data
-        elif part.member in ("reasoning_content", "reasoning") and part.detail is None:
+        elif part.member in ("reasoning_content", "reasoning"):
             self._stream_in(block, f'"{part.member}":')
+            if part.detail is not None:
+                self._stream_detail(block, part, part.detail)
         self._say(block, part.text)
+
+    def _stream_detail(self, block: _Block, part: Thought, detail: Extra) -> None:
+        """The text of a thought goes out in its member, and again in its entry of the details."""
+        entry = render_detail(Thought(id=part.id, detail=detail), block.number)
+        name = "summary" if detail.get("type") == "reasoning.summary" else "text"
+        start = dump(entry)[:-1] + (b"," if entry else b"")
+        block.middle = b',"reasoning_details":[' + start + dump(name) + b":"
+        block.tail = b"}]" + _PLAIN_END
 
     def _start_call(self, block: _Block, part: ToolCall, choice: _Choice) -> None:
         number = block.number = choice.calls
@@ -270,7 +287,7 @@ class ChatStreamRenderer:
                 "type": kind,
                 kind: {"name": part.name, written: ""},
             }
-            self._chunk(block.choice, {"tool_calls": [{**entry, **extra}]})
+            self._chunk(block.choice, {"tool_calls": [{**extra, **entry}]})
             member = f'"tool_calls":[{{"index":{number},"{kind}":{{"{written}":'
             self._stream_in(block, member, _CALL_END)
         self._say(block, part.arguments)

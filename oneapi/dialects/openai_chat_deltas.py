@@ -23,10 +23,10 @@ from oneapi.dialects.openai_chat_answers import (
     usage_of,
 )
 from oneapi.dialects.openai_chat_blocks import ChoiceBlocks, Numbers
-from oneapi.dialects.openai_chat_shapes import NAME, Opening
+from oneapi.dialects.openai_chat_shapes import NAME
 from oneapi.dialects.openai_text import error_of
 from oneapi.errors import ApiError, UpstreamError
-from oneapi.ir import Aside, Event, Extra, Failed, Spent
+from oneapi.ir import Aside, Event, Extra, Failed, Spent, Start
 from oneapi.wire.json import JSON, MalformedJSON, decode
 from oneapi.wire.sse import LIMIT, EventBlocks, data_of, split
 
@@ -46,6 +46,7 @@ class ChatStreamParser:
         self._started = False
         self._failed = False
         self._steady: Extra = {}  # members beyond the known ones, as they were last told
+        self._late: Extra = {}  # those of them that were told after the first chunk
         self._raw_usage: JSON = None
         self._choices: dict[int, ChoiceBlocks] = {}
         self._numbers = Numbers()
@@ -131,7 +132,7 @@ class ChatStreamParser:
         """
         error = error_of(value)
         if error is not None:
-            self._fail(refused(error, status_of(error)), out)
+            self._refuse(error, value, out)
             return
         self._steady |= {k: v for k, v in value.items() if k not in _KNOWN | _PADDING}
         if not value.get("id") and not value.get("choices"):
@@ -142,12 +143,13 @@ class ChatStreamParser:
         if tier:
             del extra["service_tier"]
         out.append(
-            Opening(
+            Start(
                 text_of(value.get("id")),
                 text_of(value.get("model")),
                 count_of(value.get("created")),
                 tier,
                 extra,
+                NAME,
             )
         )
 
@@ -164,10 +166,10 @@ class ChatStreamParser:
         inner = news.get("x_groq")
         error = error_of(value) or (inner.get("error") if isinstance(inner, dict) else None)
         if error is not None:
-            self._fail(refused(error, status_of(error)), out)
+            self._refuse(error, value, out)
             return
         self._steady |= news
-        out.append(Aside(NAME, news))
+        self._late |= news
 
     def _choice(self, choice: Extra, out: list[Event]) -> None:
         number = choice.get("index")
@@ -176,11 +178,11 @@ class ChatStreamParser:
         if blocks is None:
             if not self._started:
                 self._started = True
-                out.append(Opening("", ""))
+                out.append(Start("", "", source=NAME))
             blocks = self._choices[number] = ChoiceBlocks(number, self._numbers)
         error = blocks.feed(choice, out)
         if error is not None:
-            self._fail(refused(error, status_of(error)), out)
+            self._refuse(error, {}, out)
         elif blocks.usage:
             self._spend(blocks.usage, out)
             blocks.usage = None
@@ -199,6 +201,10 @@ class ChatStreamParser:
         a choice without a reason of its own is finished then too.
         """
         for blocks in self._choices.values():
+            blocks.stop(out)
+        if self._late:
+            out.append(Aside(NAME, self._late))
+        for blocks in self._choices.values():
             blocks.end(out, complete=complete)
 
     def _whole(self, out: list[Event]) -> None:
@@ -210,6 +216,13 @@ class ChatStreamParser:
             self._fail(no_answer("the provider's answer is neither a stream nor JSON"), out)
         except UpstreamError as error:
             self._fail(error, out)
+
+    def _refuse(self, error: JSON, value: Extra, out: list[Event]) -> None:
+        """The provider's error, and what the answer cost all the same."""
+        usage = usage_object(value)
+        if usage:
+            self._spend(usage, out)
+        self._fail(refused(error, status_of(error)), out)
 
     def _fail(self, error: ApiError, out: list[Event]) -> None:
         if not self._failed:

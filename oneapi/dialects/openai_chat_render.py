@@ -17,16 +17,17 @@ told is dropped and named. Of the channel's options these are read:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast, get_args
 
 from oneapi.dialects.base import Hints
+from oneapi.dialects.base_calls import wire_name
 from oneapi.dialects.openai_chat_requests import parse_request
 from oneapi.dialects.openai_chat_shapes import FIELDS, NAME, Asked
 from oneapi.dialects.openai_chat_tools import render_function, render_tool, render_tool_choice
 from oneapi.dialects.openai_chat_turns import Manner, ThoughtsIn, render_messages
-from oneapi.ir import ChatRequest, Envelope, Extra, OutputFormat, Thinking, Tool
+from oneapi.ir import ChatRequest, Envelope, Extra, OutputFormat, Thinking, Tool, ToolChoice
 from oneapi.wire.json import JSON
 
 _PLAIN: Final[Mapping[str, str]] = {
@@ -82,9 +83,9 @@ def render_foreign(chat: ChatRequest, model: str, hints: Hints) -> tuple[Extra, 
     body: Extra = {"model": model, "messages": render_messages(chat.messages, manner)}
     dropped = manner.dropped
     dropped += chat.extra
-    narrowed = _narrowed(chat)
-    tools = _foreign_tools(narrowed, manner)
-    body |= _written(replace(narrowed, tools=tools), hints, accepts, foreign=True, dropped=dropped)
+    choice = _narrowed(chat.tool_choice, chat.tools)
+    told = replace(chat, tools=_foreign_tools(chat, manner), tool_choice=choice)
+    body |= _written(told, hints, accepts, foreign=True, dropped=dropped)
     return body, dropped
 
 
@@ -163,20 +164,25 @@ def _write_optional(
         body["modalities"] = list(chat.modalities)
 
 
-def _narrowed(chat: ChatRequest) -> ChatRequest:
-    """The request with the tools alone that the choice is confined to: few servers know a choice
-    of several names.
+def _narrowed(choice: ToolChoice | None, tools: Sequence[Tool]) -> ToolChoice | None:
+    """The choice without names but for one that is forced: few servers know a choice of several,
+    and the tools are confined to them already.
     """
-    choice = chat.tool_choice
-    if choice is None or not choice.names or (len(choice.names) == 1 and choice.mode == "required"):
-        return chat
-    tools = [t for t in chat.tools if t.name in choice.names or t.kind == "hosted"]
-    return replace(chat, tools=tools, tool_choice=replace(choice, names=[]))
+    if choice is None or not choice.names:
+        return choice
+    if len(choice.names) > 1 or choice.mode != "required":
+        return ToolChoice(choice.mode)
+    spaces = {tool.name: tool.namespace for tool in tools}
+    named = [wire_name(name, spaces.get(name, "")) for name in choice.names]
+    return ToolChoice("required", named)
 
 
 def _foreign_tools(chat: ChatRequest, manner: Manner) -> list[Tool]:
     tools = []
+    names = chat.tool_choice.names if chat.tool_choice is not None else []
     for i, tool in enumerate(chat.tools):
+        if names and tool.kind != "hosted" and tool.name not in names:
+            continue
         if tool.kind == "hosted" and tool.dialect != NAME:
             manner.dropped.append(f"tools[{i}]")
             continue
@@ -186,6 +192,8 @@ def _foreign_tools(chat: ChatRequest, manner: Manner) -> list[Tool]:
             manner.dropped += (f"tools[{i}].{name}" for name in tool.extra)
         if tool.kind == "custom" and not manner.custom:
             tool = _as_function(tool)
+        if tool.kind != "hosted":
+            tool = replace(tool, name=wire_name(tool.name, tool.namespace))
         tools.append(tool)
     return tools
 
@@ -202,7 +210,7 @@ def _as_function(tool: Tool) -> Tool:
     description = tool.description
     if isinstance(grammar, str) and grammar:
         description = f"{description}\n\n`input` follows this grammar:\n{grammar}".strip()
-    return Tool(tool.name, description, schema)
+    return replace(tool, description=description, schema=schema, kind="function", format=None)
 
 
 def _write_tools(chat: ChatRequest, body: Extra, *, foreign: bool, cache: bool) -> None:
@@ -218,7 +226,8 @@ def _write_tools(chat: ChatRequest, body: Extra, *, foreign: bool, cache: bool) 
     elif foreign:
         return  # a choice among no tools is refused
     if chat.tool_choice is not None:
-        body["tool_choice"] = render_tool_choice(chat.tool_choice, chat.tools)
+        choice = chat.tool_choice
+        body["tool_choice"] = render_tool_choice(choice, chat.tools, native=not foreign)
     if chat.parallel_tools is not None:
         body["parallel_tool_calls"] = chat.parallel_tools
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from oneapi.errors import ApiError
-from oneapi.ir import ChatRequest, Extra, Message, Reasoning, Start, Stop
+from oneapi.ir import ChatRequest, Extra, Message, Reasoning, Stop
 from oneapi.wire.json import JSON
 
 NAME: Final = "openai-chat"
@@ -120,11 +120,6 @@ class Thought(Reasoning):
 
     member: str = ""
     detail: Extra | None = None
-
-
-@dataclass(slots=True)
-class Opening(Start):
-    """The start of an answer that came in this dialect: its extras return to the wire."""
 
 
 def bad(param: str, what: str, code: str = "invalid_type") -> ApiError:

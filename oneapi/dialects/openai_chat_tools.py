@@ -172,14 +172,16 @@ def render_function(tool: Tool, *, same: bool) -> Extra:
     return inner
 
 
-def render_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> JSON:
-    """The choice; several names are OpenAI's `allowed_tools`."""
-    if choice.extra:
+def render_tool_choice(choice: ToolChoice, tools: Sequence[Tool], *, native: bool = True) -> JSON:
+    """The choice; several names are OpenAI's `allowed_tools`. `native` says that its extras are
+    this dialect's.
+    """
+    if choice.extra and native:
         return choice.extra
     if not choice.names:
         return choice.mode
     customs = {tool.name for tool in tools if tool.kind == "custom"}
-    entries = [_named(name, custom=choice.custom or name in customs) for name in choice.names]
+    entries = [_named(name, custom=name in customs) for name in choice.names]
     if len(entries) == 1 and choice.mode == "required":
         return entries[0]
     return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": entries}}

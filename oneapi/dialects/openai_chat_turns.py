@@ -7,9 +7,11 @@ cannot say is dropped and named.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
+from oneapi.dialects.base_bodies import encode_text
+from oneapi.dialects.base_calls import wire_name
 from oneapi.dialects.base_turns import as_url, linked
 from oneapi.dialects.openai_chat_shapes import NAME, Thought, Turn, bad, mark
 from oneapi.dialects.openai_chat_thoughts import (
@@ -29,10 +31,12 @@ from oneapi.ir import (
     ToolCall,
     ToolResult,
 )
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 ThoughtsIn = Literal["reasoning_content", "reasoning", "reasoning_details", "thinking", "none"]
 """Where a provider wants the thoughts of earlier turns."""
+
+_LONGEST_ID: Final = 40
 
 _FORMATS: Final = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
 
@@ -187,7 +191,7 @@ class _Writer:
         if manner.same and not part.call_id and part.name:
             message = {**message, "role": "function", "name": part.name}
         else:
-            message["tool_call_id"] = part.call_id
+            message["tool_call_id"] = part.call_id if manner.same else short_id(part.call_id)
             if manner.same and part.name:
                 message["name"] = part.name
         if part.cache and manner.cache:
@@ -290,14 +294,22 @@ class _Writer:
 
     def _call(self, call: ToolCall, number: int) -> JSON:
         manner, at = self._manner, f"{self._at}.tool_calls[{number}]"
+        if not manner.same:
+            call = replace(call, id=short_id(call.id), name=wire_name(call.name, call.namespace))
         if call.custom and not manner.custom:
-            call = ToolCall(call.id, call.name, encode({"input": call.arguments}).decode())
+            arguments = encode_text({"input": call.arguments})
+            call = replace(call, arguments=arguments, custom=False)
         if call.cache and not manner.cache:
             manner.dropped.append(f"{at}.cache_control")
         if not manner.same:
             manner.dropped += (f"{at}.{name}" for name in call.extra)
         signed = bool(call.signature) and manner.thoughts != "none"
         return render_call(call, same=manner.same, cache=manner.cache, signed=signed)
+
+
+def short_id(id: str) -> str:
+    """A call's id in the 40 characters that OpenAI allows; calls and results alike are cut."""
+    return id if len(id) <= _LONGEST_ID else wire_name(id, most=_LONGEST_ID)
 
 
 def render_call(call: ToolCall, *, same: bool, cache: bool = False, signed: bool = True) -> JSON:
@@ -336,7 +348,7 @@ def render_media(part: Media, at: str, *, same: bool) -> Extra:
         case "audio":
             return _sound(part)
         case "file":
-            return _file(part)
+            return _file(part, named=not same)
         case _:
             assert_never(part.kind)
 
@@ -351,13 +363,13 @@ def _sound(part: Media) -> Extra:
     return {"type": "input_audio", "input_audio": inner}
 
 
-def _file(part: Media) -> Extra:
+def _file(part: Media, *, named: bool) -> Extra:
     inner: Extra = {}
     if part.file_id:
         inner["file_id"] = part.file_id
     if part.filename:
         inner["filename"] = part.filename
-    elif part.data:
+    elif part.data and named:
         inner["filename"] = "document"  # OpenAI wants a name beside the data
     if part.url or part.data:
         inner["file_data"] = as_url(part)

@@ -14,7 +14,7 @@ from oneapi.dialects.base import Stamp
 from oneapi.dialects.openai_chat_replies import render_usage
 from oneapi.dialects.openai_chat_requests import integer, number, sampling
 from oneapi.dialects.openai_chat_shapes import NAME as CHAT
-from oneapi.dialects.openai_chat_shapes import WORDS, Asked, Opening, bad, string
+from oneapi.dialects.openai_chat_shapes import WORDS, Asked, bad, string
 from oneapi.dialects.openai_errors import stream_error
 from oneapi.dialects.openai_json import dump
 from oneapi.errors import ApiError
@@ -241,7 +241,7 @@ class CompletionsStream:
                 pass  # thoughts, calls, media and what other dialects know
 
     def _begin(self, event: Start) -> None:
-        self._same = isinstance(event, Opening)
+        self._same = event.source == CHAT
         self._head = {
             "id": event.id or _ID + self._stamp.id,
             "object": "text_completion",

@@ -186,6 +186,8 @@ def _fill_output(
         excludes = True
     elif total == prompt + answer:
         excludes = False
+    if excludes and not thought and total is not None:
+        thought = max(0, total - prompt - answer)  # it is in the total alone
     if excludes:
         answer += thought
     spent.reasoning, answer = _take(answer, thought)

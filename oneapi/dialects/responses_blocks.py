@@ -25,6 +25,7 @@ from oneapi.dialects.responses_reply import (
     call_item,
     call_note,
     cited,
+    compaction_item,
     content_part,
     image_item,
     message_item,
@@ -96,10 +97,16 @@ class _Block:
 
 
 class Output:
-    """Takes the events of blocks. `own` says that the provider speaks this dialect."""
+    """Takes the events of blocks.
+
+    `own` says that the provider speaks this dialect, `compacting` that all texts are to be one
+    compaction.
+    """
 
     def __init__(self, frames: Frames, answer: Answer) -> None:
         self.own = False
+        self.compacting = False
+        self._summary: dict[int, list[str]] = {}  # texts by block
         self._frames = frames
         self._answer = answer
         self._count = 0
@@ -121,6 +128,10 @@ class Output:
         if event.choice != 0:
             return
         part = event.part
+        if self.compacting:
+            if isinstance(part, Text):
+                self._summary[event.index] = []
+            return
         match part:
             case Text() | Refusal():
                 self._begin_content(event.index, part)
@@ -140,12 +151,14 @@ class Output:
     def delta(self, event: Delta) -> None:
         block = self._blocks.get(event.index)
         if block is None:
+            if event.index in self._summary:
+                self._summary[event.index].append(event.text)
             return
         if block.buffered:
             block.texts.append(event.text)
             return
         extra = event.extra if self.own else None
-        if type(block.part) is Reasoning:
+        if isinstance(block.part, Reasoning):
             self._thought_delta(block, event.text, extra)
             return
         found = event.logprobs
@@ -211,6 +224,10 @@ class Output:
 
     def close(self) -> None:
         """Whatever is open is complete."""
+        if self.compacting:
+            summary = "".join("".join(texts) for texts in self._summary.values())
+            shown = compaction_item(summary, self._answer.make_id("cmp"))
+            self._finish(self._open("compaction", "cmp", shown, final=shown))
         for index in [*self._blocks]:
             self.stop(index)
         for item in [*self._unfinished.values()]:
@@ -243,7 +260,7 @@ class Output:
         # Codex and others show summaries; a thought itself is shown where its provider did so.
         summary = part.summary or not self.own
         kind = "reasoning_summary_text" if summary else "reasoning_text"
-        self._blocks[index] = _Block(item, replace(part, summary=summary), kind)
+        self._blocks[index] = _Block(item, part, kind)
         item.open += 1
 
     def _begin_call(self, index: int, part: ToolCall) -> None:
@@ -364,7 +381,7 @@ class Output:
             signature=part.signature + block.signature,
             data=block.data or part.data,
         )
-        block.item.thoughts.append(sealed_thought(thought))
+        block.item.thoughts.append(sealed_thought(thought, self.own))
 
     def _stop_call(self, block: _Block, part: ToolCall) -> None:
         item, frames = block.item, self._frames

@@ -46,6 +46,7 @@ _DELTA: Final = {"type", "sequence_number", "item_id", "output_index", "content_
 }
 THOUGHT: Final = "reasoning_text"
 """The type of a part that holds a thought itself, and not a summary of it."""
+_FAILURES: Final = frozenset({"response.failed", "response.cancelled", "response.error", "error"})
 _CALL: Final = ("call", 0)
 _THOUGHT: Final = ("thought", 0)
 _SUMMARY: Final = ("summary", 0)
@@ -98,8 +99,10 @@ class ResponsesParser:
             "response.created": self._created,
             "response.completed": self._end,
             "response.incomplete": self._end,
+            "response.done": self._end,
             "response.failed": self._fail,
             "response.cancelled": self._fail,
+            "response.error": self._fail,
             "error": self._fail,
         }
 
@@ -146,7 +149,7 @@ class ResponsesParser:
                 self._fail(event, out)
             return
         handler = self._handlers.get(kind)
-        if not self._started and handler is not self._fail:
+        if not self._started and kind not in _FAILURES:
             self._start(event, out)
         if handler is not None:
             handler(event, out)
@@ -352,6 +355,9 @@ class ResponsesParser:
     def _end(self, event: Object, out: list[Event]) -> None:
         response = event.get("response")
         held: Object = response if isinstance(response, dict) else {}
+        if held.get("status") in ("failed", "cancelled"):
+            self._fail(event, out)
+            return
         if not self._items:  # an answer that came in one piece
             for index, item in enumerate(list_in(held, "output")):
                 if isinstance(item, dict):

@@ -10,26 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from oneapi.dialects.base import Stamp
-from oneapi.dialects.responses_items import SUMMARY
+from oneapi.dialects.base_turns import plain_text
+from oneapi.dialects.responses_items import COMPACTING
 from oneapi.dialects.responses_parse import parse_request
-from oneapi.dialects.responses_shapes import (
-    NAME,
-    Object,
-    list_in,
-    seal,
-    sealed_bytes,
-    unseal,
-    word_in,
-)
+from oneapi.dialects.responses_reply import compaction_item
+from oneapi.dialects.responses_shapes import NAME, Object, list_in, sealed_bytes, word_in
 from oneapi.dialects.responses_usage import render_usage
 from oneapi.ir import ChatRequest, ChatResponse, Envelope, Message, Text, Usage
 from oneapi.wire.json import JSON
 
-_COMPACTING: Final = (
-    "You are about to run out of context. Write a summary of this conversation for the model that "
-    "goes on with it: what the user wants, what was done and decided, files and commands by name, "
-    "what is left to do and what must not be forgotten. Answer with the summary alone."
-)
 _DROPPED: Final = ("tools", "tool_choice", "parallel_tool_calls", "text", "stream", "store")
 """Members of a request that a compaction does without."""
 
@@ -82,7 +71,7 @@ def compact_request(body: JSON, envelope: Envelope) -> ChatRequest:
     kept = {k: v for k, v in body.items() if k not in _DROPPED} if isinstance(body, dict) else body
     chat = parse_request(kept, envelope)
     chat.stream = False
-    chat.messages = [*chat.messages, Message("user", [Text(_COMPACTING)])]
+    chat.messages = [*chat.messages, Message("user", [Text(COMPACTING)])]
     return chat
 
 
@@ -91,14 +80,9 @@ def compact_response(reply: ChatResponse, body: JSON, stamp: Stamp) -> bytes:
 
     The item's `encrypted_content` is a note of our own; `parse_request` reads the summary back.
     """
-    parts = [part for choice in reply.choices[:1] for part in choice.parts]
-    summary = "".join(part.text for part in parts if isinstance(part, Text))
+    summary = plain_text([part for choice in reply.choices[:1] for part in choice.parts])
     kept = [item for item in input_items(body) if _is_users(item)]
-    item = {
-        "id": f"cmp_{stamp.id}",
-        "type": "compaction",
-        "encrypted_content": seal({"summary": summary}),
-    }
+    item = compaction_item(summary, f"cmp_{stamp.id}")
     own = reply.raw_usage if reply.source == NAME else None
     return sealed_bytes(
         {
@@ -109,14 +93,6 @@ def compact_response(reply: ChatResponse, body: JSON, stamp: Stamp) -> bytes:
             "usage": render_usage(reply.usage or Usage(), own),
         }
     )
-
-
-def compacted_summary(item: JSON) -> str | None:
-    """The summary in a compaction item of ours, None for any other item."""
-    if not isinstance(item, dict) or item.get("type") != "compaction":
-        return None
-    note = unseal(word_in(item, "encrypted_content"))
-    return None if note is None else SUMMARY + word_in(note, "summary")
 
 
 def render_input_tokens(count: int) -> bytes:

@@ -28,6 +28,15 @@ from oneapi.wire.json import JSON
 SUMMARY: Final = "What happened in this conversation so far, as a summary:\n\n"
 """Stands before the summary that a compaction of our own holds."""
 
+COMPACTING: Final = (
+    "You are about to run out of context. Write a summary of this conversation for the model that "
+    "goes on with it: what the user wants, what was done and decided, files and commands by name, "
+    "what is left to do and what must not be forgotten. Answer with the summary alone."
+)
+COMPACTIONS: Final = ("compaction", "compaction_summary", "context_compaction")
+TRIGGER: Final = "compaction_trigger"
+"""An item that ends an input: the answer is to be one compaction of all before it."""
+
 CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 TEXTS: Final = ("input_text", "output_text", "text")

@@ -12,10 +12,12 @@ from typing import Final
 
 from oneapi.dialects.base import Stamp
 from oneapi.dialects.base_calls import text_of, wire_name
+from oneapi.dialects.base_turns import plain_text
 from oneapi.dialects.responses_answers import APART
 from oneapi.dialects.responses_items import output_parts
 from oneapi.dialects.responses_shapes import NAME, Object, Turn, seal, sealed_bytes
 from oneapi.dialects.responses_tools import render_choice, render_format, render_tools
+from oneapi.dialects.responses_turns import compacts
 from oneapi.dialects.responses_usage import render_usage
 from oneapi.dialects.responses_write import thought_item
 from oneapi.ir import (
@@ -50,6 +52,7 @@ class Answer:
     def __init__(self, chat: ChatRequest, stamp: Stamp) -> None:
         self._tools = {t.name: t for t in chat.tools if t.kind != "hosted"}
         self._tools.update((wire_name(t.name, t.namespace), t) for t in [*self._tools.values()])
+        self.compacts = compacts(chat.messages)
         self._stamp = stamp
         self._count = 0
         self._base = _echo(chat)
@@ -214,20 +217,29 @@ def cited(annotations: Sequence[JSON], own: bool) -> list[JSON]:
     return found
 
 
-def sealed_thought(part: Reasoning) -> Reasoning:
-    """A thought whose signature, if it has one, is sealed in what is encrypted."""
-    if not part.signature:
-        return part
-    note = {"text": part.text, "signature": part.signature, "data": part.data}
-    if part.summary:
-        note["summary"] = True  # type: ignore[assignment]
-    return replace(part, data=seal({k: v for k, v in note.items() if v}), signature="")
+def sealed_thought(part: Reasoning, own: bool) -> Reasoning:
+    """A thought as this dialect has it: its signature, if it has one, sealed in what is encrypted.
+
+    Those of other dialects are shown as summaries, which is what clients show; the note remembers
+    what they were.
+    """
+    data = part.data
+    if part.signature:
+        note: Object = {"text": part.text, "signature": part.signature, "data": part.data}
+        note["summary"] = part.summary
+        data = seal({k: v for k, v in note.items() if v})
+    return replace(part, data=data, signature="", summary=part.summary or not own)
 
 
 def call_note(call: ToolCall, name: str) -> Object:
     """A reasoning item that carries the signature of a call, for its replay."""
     data = seal({"call": call.id, "signature": call.signature})
     return thought_item([Reasoning(id=name, data=data)])
+
+
+def compaction_item(summary: str, name: str) -> Object:
+    """A summary as a note of our own, which is read back as what it says."""
+    return {"id": name, "type": "compaction", "encrypted_content": seal({"summary": summary})}
 
 
 def image_item(part: Media, name: str) -> Object:
@@ -246,6 +258,8 @@ def image_item(part: Media, name: str) -> Object:
 
 def _items(choice: Choice, answer: Answer, own: bool, originals: list[JSON]) -> list[JSON]:
     parts, items = choice.parts, []
+    if answer.compacts and not own:
+        return [compaction_item(plain_text(parts), answer.make_id("cmp"))]
     place = 0
     for item in originals:
         made = output_parts([item])
@@ -285,8 +299,7 @@ class _Writer:
                     self._logprobs = None
                 self._content.append(content_part(part, part.text, logprobs, self._own))
             case Reasoning():
-                shown = part if self._own else replace(part, summary=True)
-                self._thought.append(sealed_thought(shown))
+                self._thought.append(sealed_thought(part, self._own))
             case ToolCall():
                 self._call(part)
             case Media():

@@ -24,7 +24,8 @@ MAX_TOKENS: Final = 2**30
 BETWEEN: Final = "\n\n"
 """Stands between the parts of one summary in the middle's single text."""
 
-_SEAL: Final = "oneapi1."
+SEAL: Final = "oneapi1."
+"""How a note of the gateway's own begins."""
 
 Object = dict[str, Any]
 """A JSON object."""
@@ -97,14 +98,14 @@ def rest_of(value: Object, *known: str) -> Object:
 
 def seal(note: Object) -> str:
     """The note as an opaque text of [0-9A-Za-z_.-]."""
-    return _SEAL + urlsafe_b64encode(sealed_bytes(note)).decode().rstrip("=")
+    return SEAL + urlsafe_b64encode(sealed_bytes(note)).decode().rstrip("=")
 
 
 def unseal(text: str) -> Object | None:
     """The note again; None for a text that is none of ours."""
-    if not text.startswith(_SEAL):
+    if not text.startswith(SEAL):
         return None
-    raw = text[len(_SEAL) :]
+    raw = text[len(SEAL) :]
     try:
         note = decode(urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
     except (ValueError, MalformedJSON):

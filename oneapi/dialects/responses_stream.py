@@ -37,7 +37,7 @@ from oneapi.wire.json import JSON
 
 _CREATED: Final = "response.created"
 _PROGRESS: Final = "response.in_progress"
-_ENDS: Final = ("response.completed", "response.incomplete")
+_ENDS: Final = ("response.completed", "response.incomplete", "response.done")
 _FAILED: Final = "response.failed"
 
 
@@ -124,6 +124,7 @@ class ResponsesRenderer:
     def _start(self, event: Start) -> None:
         self._began = True
         self._output.own = event.source == NAME
+        self._output.compacting = self._answer.compacts and not self._output.own
         self._answer.begin(
             event.source, event.id, event.model, event.created, event.service_tier, event.extra
         )

@@ -27,8 +27,10 @@ _FRAMES: Final = frozenset(
         "ping",
     }
 )
-_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
-_FAILURES: Final = frozenset({"response.failed", "response.cancelled", "error"})
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.done"})
+_FAILURES: Final = frozenset({"response.failed", "response.cancelled", "response.error", "error"})
+
+_LOST: Final = ("failed", "cancelled")
 
 
 class Reader:
@@ -39,6 +41,7 @@ class Reader:
         b"response.incomplete",
         b"response.failed",
         b"response.cancelled",
+        b"response.done",
         b"event: error",
         b'"error"',
     )
@@ -61,7 +64,9 @@ class Reader:
         if kind not in _ENDS:
             return "content"
         self._note(value)
-        return "end"
+        response = value.get("response")
+        failed = isinstance(response, dict) and response.get("status") in _LOST
+        return "error" if failed else "end"
 
     def text(self, value: JSON) -> str:
         if not isinstance(value, dict):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from oneapi.dialects.responses_items import (
     CALLS,
+    COMPACTING,
+    COMPACTIONS,
     RESULTS,
     SUMMARY,
+    TRIGGER,
     read_call,
     read_content,
     read_result,
@@ -34,7 +38,7 @@ ROLES: Final[dict[str, Role]] = {
     "developer": "developer",
     "assistant": "assistant",
 }
-_CLIENT_SIDE: Final = frozenset({"additional_tools", "configuration_update", "compaction_trigger"})
+_CLIENT_SIDE: Final = frozenset({"additional_tools", "configuration_update"})
 """Opaque items that come from the client, beside outputs and responses of hosted tools."""
 
 
@@ -66,6 +70,13 @@ def kind_of(item: JSON, at: str) -> str:
     raise bad(f"{at}.type", "must be a string")
 
 
+def compacts(messages: Sequence[Message]) -> bool:
+    """Whether the conversation ends with the wish for a compaction of it."""
+    last = messages[-1] if messages else None
+    noted = last.items if isinstance(last, Turn) else ()
+    return any(isinstance(n.item, dict) and n.item.get("type") == TRIGGER for n in noted)
+
+
 class _Reader:
     """Puts items into messages.
 
@@ -93,8 +104,10 @@ class _Reader:
             self._alone("tool", item, [read_result(item, kind, at)])
         elif kind == "reasoning":
             self._reasoning(item, at)
-        elif kind == "compaction" and (note := unseal(word_in(item, "encrypted_content"))):
+        elif kind in COMPACTIONS and (note := unseal(word_in(item, "encrypted_content"))):
             self._alone("user", item, [Text(SUMMARY + word_in(note, "summary"))], sealed=True)
+        elif kind == TRIGGER:
+            self._alone("user", item, [Text(COMPACTING)])
         elif kind == "image_generation_call" and word_in(item, "result"):
             form = word_in(item, "output_format") or "png"
             media = Media("image", data=word_in(item, "result"), media_type=f"image/{form}")

@@ -17,6 +17,7 @@ from oneapi.dialects.base import (
     Stamp,
     StreamParser,
 )
+from oneapi.dialects.base_calls import Restorer
 from oneapi.dialects.base_gather import Gatherer, replay
 from oneapi.dialects.base_think import ThinkSplitter, split_response
 from oneapi.dialects.base_turns import with_media
@@ -108,14 +109,16 @@ class TranslateLane:
             result = answer.provider.parse_response(body, target.lane.hints, answer.stamp)
         except UpstreamError as error:
             raise answer.upstream(error) from error
+        if target.channel.think_tags:
+            result = split_response(result)
+        if answer.restorer.needed:
+            result = answer.restorer.restored(result)
         await self._finish(answer, result)
         return None
 
     async def _finish(self, answer: _Answer, result: ChatResponse) -> None:
         """Send a whole answer, as a stream if that is what the client asked for."""
         job, target = answer.job, answer.target
-        if target.channel.think_tags:
-            result = split_response(result)
         self._recall.remember(job.meter.owner, result)
         watch = job.meter.tap = EventWatch()
         watch.note(replay(result))
@@ -135,8 +138,7 @@ class TranslateLane:
         """Events as they come. Finishes are held until the record is committed."""
         job = answer.job
         parser = answer.provider.stream_parser(answer.target.lane.hints, answer.stamp)
-        splitter = ThinkSplitter() if answer.target.channel.think_tags else None
-        source = _Source(parser, splitter)
+        source = _Source(parser, answer)
         watch = job.meter.tap = EventWatch()
         gatherer = Gatherer(answer.provider.NAME)
         if not job.envelope.stream:
@@ -265,21 +267,26 @@ class _Stream:
 
 
 class _Source:
-    """A provider's stream as events, thoughts taken out of the text where a rule says so."""
+    """A provider's stream as events: thoughts taken out of the text where a rule says so, calls
+    under the client's own names.
+    """
 
-    def __init__(self, parser: StreamParser, splitter: ThinkSplitter | None) -> None:
+    def __init__(self, parser: StreamParser, answer: _Answer) -> None:
         self.parser = parser
-        self._splitter = splitter
+        self._splitter = ThinkSplitter() if answer.target.channel.think_tags else None
+        self._restorer = answer.restorer if answer.restorer.needed else None
 
     def feed(self, chunk: bytes) -> list[Event]:
-        events = self.parser.feed(chunk)
-        return events if self._splitter is None else self._splitter.feed(events)
+        return self._filtered(self.parser.feed(chunk))
 
     def close(self) -> list[Event]:
-        events = self.parser.close()
-        if self._splitter is None:
-            return events
-        return [*self._splitter.feed(events), *self._splitter.close()]
+        events = self._filtered(self.parser.close())
+        return events if self._splitter is None else [*events, *self._splitter.close()]
+
+    def _filtered(self, events: list[Event]) -> list[Event]:
+        if self._splitter is not None:
+            events = self._splitter.feed(events)
+        return events if self._restorer is None else self._restorer.feed(events)
 
 
 class _Answer:
@@ -297,6 +304,7 @@ class _Answer:
         self.face: ChatFace = job.face
         self.chat: ChatRequest = job.chat
         self.stamp = named(job, target)
+        self.restorer = Restorer(job.chat.tools)
 
     async def begin(self, answering: Answering, cost: int | None = None) -> None:
         if self.job.client.begun:  # by a ping

@@ -5,6 +5,8 @@
     tail        the last records in the order of their commits, for those who follow
     revisions   the last configurations
     secrets     one random key, by which secrets of the configuration are told apart
+    responses   stored responses of tokens whose policy keeps them on disk, until they expire
+    response_names  ids inside them, and in which one each stands
     labels      view: names after `was` was applied
     log         view: records with their names, for people and `sqlite-utils rows oneapi.db log`
 
@@ -98,7 +100,34 @@ def _first(db: Database, /) -> None:
     db.create_view("log", _log_sql())
 
 
-VERSION = 1
+@MIGRATIONS(name="2 responses that are kept on disk")
+def _second(db: Database, /) -> None:
+    columns: dict[str, type] = {
+        "user": str,
+        "token": str,
+        "response_id": str,
+        "model": str,
+        "channel": str,
+        "channel_key": str,
+        "time_ms": int,
+        "expires_ms": int,
+        "native": int,
+        "size": int,
+        "names": str,
+        "input": bytes,
+        "answer": bytes,
+    }
+    responses = db.table("responses")
+    responses.create(columns, pk=("user", "token", "response_id"), not_null=set(columns))
+    responses.create_index(["user", "token", "time_ms", "size"])
+    responses.create_index(["expires_ms"])
+    named = {"user": str, "token": str, "name": str, "response_id": str}
+    names = db.table("response_names")
+    names.create(named, pk=("user", "token", "name"), not_null=set(named))
+    names.create_index(["user", "token", "response_id"])
+
+
+VERSION = 2
 """How many migrations there are: the schema that this code reads and writes."""
 
 _LABELS = (

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oneapi.dialects.registry import chat_provider
+from oneapi.errors import ApiError
+from oneapi.ir import ChatRequest, Message, Text
 from oneapi.net.base import Call, Reply
 from oneapi.providers.account import Account
+from oneapi.providers.operations import CHAT
 from oneapi.wire.json import JSON, decode, encode
 
 MAX_ANSWER = 1024 * 1024
 MAX_OUTPUT = 16
 """Tokens asked for: some providers refuse 1, and an answer cut short is an answer."""
 _MAX_WORDS = 300
+
+# Members that answers of some dialect have, and those in which their text stands.
+_ANSWERS = (
+    "choices",
+    "data",
+    "results",
+    "content",
+    "candidates",
+    "message",
+    "output",
+    "translations",
+    "result",
+    "parts",
+)
+_TEXTS = ("text", "content", "response")
 
 # How names of models tell what they are for; what is not told is a chat.
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -38,8 +58,12 @@ class Probe:
 def probe_call(account: Account, key: str, model: str, *, operation: str | None = None) -> Call:
     """The cheapest request that shows whether the channel serves the model.
 
+    Asked is in OpenAI's dialect where the model is served in it, else in the first of its own.
     Raises `ValueError` where the channel offers nothing that is cheap to ask.
     """
+    spoken = account.dialects(model)
+    if operation is None and CHAT not in spoken:
+        return _own_call(account, key, model, spoken)
     chosen = operation or probe_operation(account, model)
     fields: dict[str, JSON] = {"model": model}
     if chosen == "chat":
@@ -61,6 +85,31 @@ def probe_call(account: Account, key: str, model: str, *, operation: str | None 
         ),
         body=encode(fields),
     )
+
+
+def _own_call(account: Account, key: str, model: str, spoken: Sequence[str]) -> Call:
+    said = [Message("user", [Text("Say hi.")])]
+    chat = ChatRequest(model, said, CHAT, max_output=MAX_OUTPUT)
+    for dialect in spoken:
+        provider = chat_provider(dialect)
+        if provider is None or account.wrap(provider.OPERATION):
+            continue  # what a transport packs is the gateway's work: other models show the host
+        try:
+            outgoing = provider.render_request(chat, model, account.hints_for(model, dialect))
+        except ApiError as error:
+            raise ValueError(error.message) from None
+        return Call(
+            method=b"POST",
+            target=account.target(outgoing.operation, model),
+            headers=(
+                *account.headers(key),
+                (b"content-type", b"application/json"),
+                (b"accept", b"*/*"),
+                *outgoing.headers,
+            ),
+            body=outgoing.body,
+        )
+    raise ValueError("this channel offers no operation that is cheap to try")
 
 
 def probe_operation(account: Account, model: str) -> str:
@@ -86,7 +135,9 @@ async def read_probe(reply: Reply, *, secrets: tuple[str, ...] = ()) -> Probe:
     except ValueError:
         value = None
     kind = next((v for n, v in reply.headers if n == b"content-type"), b"")
-    answered = reply.status == 200 and (_answers(value) or (kind.startswith(b"audio/") and body))
+    answered = reply.status in (200, 201) and (
+        _answers(value) or (kind.startswith(b"audio/") and body)
+    )
     text = _words(value) if value is not None else ("" if answered else _start(body))
     for secret in secrets:
         text = text.replace(secret, "***") if secret else text
@@ -97,7 +148,7 @@ def _answers(value: JSON) -> bool:
     """Whether this is an answer: some providers tell errors inside a 200."""
     if not isinstance(value, dict) or value.get("error"):
         return False
-    return any(isinstance(value.get(name), list) for name in ("choices", "data", "results"))
+    return any(isinstance(value.get(name), dict | list) for name in _ANSWERS) or "input" in value
 
 
 def _words(value: JSON) -> str:
@@ -111,6 +162,8 @@ def _words(value: JSON) -> str:
         return _line(said) if isinstance(said, str) else ""
     if isinstance(value.get("data"), list):
         return ""
+    if _answers(value) and not value.get("error"):
+        return _line(_first_text(value))
     error = value.get("error")
     for place in (error, value.get("base_resp"), value):
         if isinstance(place, str):
@@ -120,6 +173,18 @@ def _words(value: JSON) -> str:
                 if isinstance(place.get(name), str):
                     return _line(place[name])
     return ""
+
+
+def _first_text(value: JSON, depth: int = 6) -> str:
+    """The first text of an answer in whatever dialect."""
+    if isinstance(value, str) or depth == 0:
+        return value if isinstance(value, str) else ""
+    if isinstance(value, list):
+        return next((text for item in value if (text := _first_text(item, depth - 1))), "")
+    if not isinstance(value, dict):
+        return ""
+    inside = (value.get(name) for name in (*_TEXTS, *_ANSWERS))
+    return next((text for item in inside if item and (text := _first_text(item, depth - 1))), "")
 
 
 def _start(body: bytes) -> str:

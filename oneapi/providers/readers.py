@@ -90,7 +90,7 @@ def _sign_in(value: object) -> str:
     text = _text(value)
     if _AUTH.fullmatch(text) is None:
         raise ValueError(
-            "must be bearer, plain, none, google, scheme:name, header:name or aws:name"
+            "must be bearer, plain, none, google, scheme:name, header:name or aws:service"
         )
     return text
 

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from oneapi.dialects import anthropic, gemini, openai
+from oneapi.dialects.gemini_models import METHODS
 from oneapi.errors import ApiError
 from oneapi.gateway.books import written
 from oneapi.gateway.cards import Card, card_of, cards
@@ -91,7 +92,7 @@ def _is_gemini(exchange: Exchange) -> bool:
 
 
 def _gemini_entry(card: Card) -> gemini.ModelEntry:
-    methods = ("embedContent",) if EMBEDDING in card.abilities else gemini.METHODS
+    methods = ("embedContent",) if EMBEDDING in card.abilities else METHODS
     return gemini.ModelEntry(
         card.name,
         input_limit=card.context,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneapi.dialects.anthropic import CHAT_PROVIDER
+from oneapi.dialects.anthropic import CHAT_PROVIDER, FACES
 from oneapi.dialects.anthropic_forms import Streamed
 from oneapi.dialects.base import Hints, Stamp, StreamParser
 from oneapi.dialects.base_gather import gather
@@ -13,6 +15,7 @@ from oneapi.ir import (
     Aside,
     BlockStart,
     BlockStop,
+    ChatRequest,
     Delta,
     Event,
     Failed,
@@ -266,3 +269,16 @@ VALUES = st.recursive(
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=5), max_size=6))
 def test_any_json_is_events(values: list[JSON]) -> None:
     events_of(b"".join(b"data: %b\n\n" % encode(value) for value in values))
+
+
+@pytest.mark.parametrize("depth", [400, 980, 984, 988, 992, 996, 100_000])
+def test_bottomless_events_fail_and_nothing_else(depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    block = b'{"type":"tool_use","id":"a","name":"b","input":%b}' % deep
+    stream = b'data: {"type":"content_block_start","content_block":%b}\n\n' % block
+    renderer = FACES["messages"].stream_renderer(ChatRequest("m", [], "anthropic"), Stamp("x"))
+    renderer.render(events_of(sse(START) + stream + b'data: {"type":"odd","x":%b}\n\n' % deep))
+    with contextlib.suppress(UpstreamError):
+        reply = CHAT_PROVIDER.parse_response(b'{"content":[%b]}' % block, Hints(), Stamp("x"))
+        FACES["messages"].render_response(reply, ChatRequest("m", [], "anthropic"), Stamp("x"))
+        assert depth < 1000

@@ -6,7 +6,7 @@ import json
 from base64 import b64decode, b64encode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneapi.dialects.bedrock_invoke import InvokeUnwrapper
@@ -103,6 +103,7 @@ def test_what_is_no_event_becomes_an_error(payload: JSON) -> None:
 
 
 @given(st.lists(st.binary(max_size=30) | st.text(max_size=10).map(chunk), max_size=4))
+@settings(deadline=None)
 def test_arbitrary_bytes_raise_nothing(pieces: list[bytes]) -> None:
     stream = b"".join(pieces)
     assert unwrapped(stream, 3) == unwrapped(stream)

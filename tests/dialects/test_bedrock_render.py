@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneapi.dialects.base import Hints
@@ -545,11 +545,13 @@ def test_text_that_is_no_unicode_is_refused() -> None:
 
 
 @given(st.text(max_size=20))
+@settings(deadline=None)
 def test_a_tools_name_can_be_read_back(name: str) -> None:
     assert read_name(spell_name(name)) == name
 
 
 @given(st.text(alphabet="_x2e50f", max_size=14))
+@settings(deadline=None)
 def test_names_that_look_spelt_can_be_read_back(name: str) -> None:
     assert read_name(spell_name(name)) == name
 

@@ -6,7 +6,7 @@ import json
 from base64 import b64decode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneapi.dialects.base import Hints, Stamp
@@ -418,6 +418,7 @@ INNER = st.recursive(
 
 
 @given(st.lists(st.tuples(NAMES, INNER), max_size=8))
+@settings(deadline=None)
 def test_arbitrary_events_make_a_well_formed_stream(events: list[tuple[str, JSON]]) -> None:
     stream = b"".join(frame(name, value) for name, value in events)
     found = events_of(stream)
@@ -426,6 +427,7 @@ def test_arbitrary_events_make_a_well_formed_stream(events: list[tuple[str, JSON
 
 
 @given(st.binary(max_size=100))
+@settings(deadline=None)
 def test_arbitrary_bytes_are_events_or_a_failure(data: bytes) -> None:
     assert all(isinstance(event, Failed) for event in events_of(data))
     try:

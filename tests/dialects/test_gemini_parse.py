@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneapi.dialects.base import Hints
+from oneapi.dialects.gemini_chat import FACE, PROVIDER
 from oneapi.dialects.gemini_enums import TYPES
 from oneapi.dialects.gemini_parse import parse_request
 from oneapi.dialects.gemini_render import render_request
@@ -29,7 +31,7 @@ from oneapi.ir import (
     ToolChoice,
     ToolResult,
 )
-from oneapi.wire.json import JSON
+from oneapi.wire.json import JSON, MalformedJSON, decode
 from tests.dialects.gemini_recorded import CHATS, Exchange, cases
 
 USERS = frozenset(
@@ -334,3 +336,16 @@ def test_any_json_is_a_request_or_refused(body: JSON) -> None:
         return
     again = cast(JSON, render_request(chat))
     assert render_request(parsed(json.loads(json.dumps(again)))) == again
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    refused = 0
+    for depth in range(900, 1000):
+        args = '{"a":' * depth + "1" + "}" * depth
+        body = f'{{"contents":[{{"parts":[{{"functionCall":{{"name":"f","args":{args}}}}}]}}]}}'
+        try:
+            chat = FACE.parse_request(decode(body.encode()), Envelope("m"))
+            PROVIDER.render_request(chat, "m", Hints())
+        except (ApiError, MalformedJSON):
+            refused += 1
+    assert 0 < refused < 100

@@ -373,3 +373,13 @@ def test_a_stream_that_came_as_one_array_is_an_answer() -> None:
     ]
     found = CHAT_PROVIDER.parse_response(encode(chunks), Hints(), STAMP)
     assert (found.id, found.choices[0].parts) == ("r", [Text("ab")])
+
+
+def test_half_a_surrogate_pair_does_not_break_the_answer() -> None:
+    body = b'{"candidates":[{"content":{"parts":[{"text":"a\\ud83d"}]},"finishReason":"STOP"}]}'
+    found = CHAT_PROVIDER.parse_response(body, Hints(), STAMP)
+    for data in (
+        render_response(found, STAMP),
+        FACES["generate.array"].stream_renderer(CHAT, STAMP).render(replay(found)) + b"]",
+    ):
+        assert b'"text":"a?"' in data

@@ -129,3 +129,44 @@ async def test_an_answer_that_breaks_closes_too() -> None:
     with pytest.raises(CarrierError):
         await read_probe(said)
     assert said.closed
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "target", "body"),
+    [
+        ("anthropic", "claude", b"/v1/messages", b'"max_tokens":16'),
+        ("gemini", "g", b"/v1/models/g:generateContent", b'"maxOutputTokens":16'),
+        ("dashscope-native", "qwen", b"/generation", b'"input":{"messages"'),
+        ("replicate", "a/b", b"/v1/models/a/b/predictions", b'"input":{'),
+        ("deepl", "deepl-de", b"/v2/translate", b'"text":["Say hi."]'),
+        ("bedrock", "anthropic.claude-x", b"/converse", b'"inferenceConfig"'),
+    ],
+)
+async def test_a_provider_without_openais_dialect_is_asked_in_its_own(
+    name: str, model: str, target: bytes, body: bytes
+) -> None:
+    call = probe_call(account(name), "", model)
+    assert call.target.endswith(target)
+    assert isinstance(call.body, bytes)
+    assert body in call.body
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"type":"message","content":[{"type":"text","text":"Hi!"}]}', "Hi!"),
+        (b'{"candidates":[{"content":{"parts":[{"text":"Hi!"}]}}]}', "Hi!"),
+        (b'{"output":{"message":{"content":[{"text":"Hi!"}]}},"usage":{}}', "Hi!"),
+        (b'{"message":{"role":"assistant","content":"Hi!"},"done":true}', "Hi!"),
+        (b'{"translations":[{"text":"Sag hallo."}]}', "Sag hallo."),
+        (b'{"result":{"response":"Hi!"},"success":true}', "Hi!"),
+        (b'{"output":{"choices":[{"message":{"content":"Hi!"}}]}}', "Hi!"),
+    ],
+)
+async def test_answers_of_other_dialects_are_answers(body: bytes, words: str) -> None:
+    assert await read_probe(Said(200, body)) == Probe(True, 200, words)
+
+
+async def test_a_prediction_that_begins_is_an_answer() -> None:
+    body = b'{"id":"x","status":"processing","input":{"prompt":"Say hi."},"output":null}'
+    assert (await read_probe(Said(201, body))).ok

@@ -85,11 +85,18 @@ def _chat(answer: Any) -> Seen:
         return seen
     choice = answer.choices[0]
     message = choice.message
-    seen.text = message.content or message.refusal or ""
+    seen.text = _plain(message.content) or message.refusal or ""
     seen.thought = getattr(message, "reasoning_content", None) or ""
     seen.calls = [_openai_call(call) for call in message.tool_calls or ()]
     seen.end = choice.finish_reason
     return seen
+
+
+def _plain(content: Any) -> str:
+    """A content's text; one provider's own form of it is a list of parts."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    return content or ""
 
 
 def _openai_call(call: Any) -> tuple[str, Any]:
@@ -108,7 +115,7 @@ def _chat_chunks(events: Iterable[Any]) -> Seen:
             if choice.index:
                 continue
             delta = choice.delta
-            seen.text += delta.content or delta.refusal or ""
+            seen.text += _plain(delta.content) or delta.refusal or ""
             seen.thought += getattr(delta, "reasoning_content", None) or ""
             for call in delta.tool_calls or ():
                 held = calls.setdefault(call.index, ["", ""])

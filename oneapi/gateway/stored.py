@@ -1,0 +1,201 @@
+"""Responses that clients may name again: in bounded memory, on disk where a policy says so.
+
+Ids belong to the token that received them (D24). Where the provider stores a response itself, only
+its place is kept: channel, key, ids inside it (D25).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from oneapi.errors import ApiError, StoreError
+from oneapi.ledger import kept as shelf
+from oneapi.ledger.kept import Kept, Owner
+from oneapi.ledger.store_sqlite import SqliteStore
+
+__all__ = ["Bounds", "Kept", "Owner", "Stored"]
+
+log = logging.getLogger("oneapi.stored")
+
+_Look: TypeAlias = Callable[[Path, Owner, str, int], Kept | None]
+
+PURGE_MS = 60_000
+"""Milliseconds between looks at the disk for what has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What memory holds at most; the least recently used go first."""
+
+    entries: int = 50_000
+    size: int = 64 * 1024 * 1024
+    token_entries: int = 5_000
+    token_size: int = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One token's responses, the least recently used first."""
+
+    entries: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
+    names: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+
+
+class Stored:
+    """One for the process, touched on the event loop alone."""
+
+    def __init__(self, store: SqliteStore | None = None, bounds: Bounds | None = None) -> None:
+        self._store = store
+        self._bounds = bounds or Bounds()
+        self._shelves: dict[Owner, _Shelf] = {}
+        self._used: OrderedDict[tuple[Owner, str], None] = OrderedDict()
+        self._size = 0
+        self._purged_ms = 0
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    @property
+    def size(self) -> int:
+        """Bytes that memory holds, about."""
+        return self._size
+
+    async def keep(self, owner: Owner, kept: Kept) -> None:
+        """Remember a response; one with an end (`expires_ms`) is on disk when this returns.
+
+        Raises `ApiError` 503 where the disk cannot be written: a client that has been promised its
+        response would not find it again.
+        """
+        self._remember(owner, kept)
+        if not kept.expires_ms or self._store is None:
+            return
+        try:
+            await asyncio.wrap_future(self._store.transact(lambda db: shelf.keep(db, owner, kept)))
+        except StoreError as error:
+            raise _unavailable(error) from error
+
+    async def find(self, owner: Owner, name: str, now_ms: int, *, disk: bool) -> Kept | None:
+        """The token's response of that id; `disk` says whether its policy keeps them there."""
+        own = self._shelves.get(owner)
+        kept = own.entries.get(name) if own is not None else None
+        if kept is None and disk and self._store is not None:
+            kept = await self._read(shelf.find, owner, name, now_ms)
+        return self._live(owner, kept, now_ms)
+
+    async def find_named(self, owner: Owner, name: str, now_ms: int, *, disk: bool) -> Kept | None:
+        """The token's response in which an item (or a conversation) of that id stands."""
+        own = self._shelves.get(owner)
+        within = own.names.get(name) if own is not None else None
+        if within is not None:
+            return await self.find(owner, within, now_ms, disk=disk)
+        if not disk or self._store is None:
+            return None
+        return self._live(owner, await self._read(shelf.find_named, owner, name, now_ms), now_ms)
+
+    def is_others(self, owner: Owner, name: str) -> bool:
+        """Whether an item of that id is known to be another token's, and not this one's."""
+        own = self._shelves.get(owner)
+        if own is not None and name in own.names:
+            return False
+        return any(name in other.names for other in self._shelves.values())
+
+    async def forget(self, owner: Owner, name: str, *, disk: bool) -> None:
+        """Delete it. Raises `ApiError` 503 where the disk cannot be written."""
+        self._drop(owner, name)
+        if not disk or self._store is None:
+            return
+        try:
+            await asyncio.wrap_future(
+                self._store.transact(lambda db: shelf.remove(db, owner, name))
+            )
+        except StoreError as error:
+            raise _unavailable(error) from error
+
+    async def purge(self, now_ms: int) -> None:
+        """Now and then delete what has expired, in memory and on disk."""
+        if now_ms - self._purged_ms < PURGE_MS:
+            return
+        self._purged_ms = now_ms
+        for owner, name in [*self._expired(now_ms)]:
+            self._drop(owner, name)
+        if self._store is None:
+            return
+        try:
+            await asyncio.wrap_future(self._store.transact(lambda db: shelf.purge(db, now_ms)))
+        except StoreError as error:
+            log.error("expired responses are not deleted: %s", error)
+
+    async def _read(self, look: _Look, owner: Owner, name: str, now_ms: int) -> Kept | None:
+        assert self._store is not None
+        try:
+            return await asyncio.to_thread(look, self._store.path, owner, name, now_ms)
+        except StoreError as error:
+            raise _unavailable(error) from error
+
+    def _live(self, owner: Owner, kept: Kept | None, now_ms: int) -> Kept | None:
+        """What was found, used just now; None where its time is over."""
+        if kept is None:
+            return None
+        if kept.expires_ms and kept.expires_ms <= now_ms:
+            self._drop(owner, kept.id)
+            return None
+        if (owner, kept.id) in self._used:
+            self._used.move_to_end((owner, kept.id))
+            self._shelves[owner].entries.move_to_end(kept.id)
+        else:
+            self._remember(owner, kept)
+        return kept
+
+    def _remember(self, owner: Owner, kept: Kept) -> None:
+        bounds = self._bounds
+        self._drop(owner, kept.id)
+        own = self._shelves.setdefault(owner, _Shelf())
+        own.entries[kept.id] = kept
+        own.names.update(dict.fromkeys(kept.names, kept.id))
+        own.size += kept.size
+        self._size += kept.size
+        self._used[owner, kept.id] = None
+        while own.entries and (
+            len(own.entries) > bounds.token_entries or own.size > bounds.token_size
+        ):
+            self._drop(owner, next(iter(own.entries)))
+        while self._used and (len(self._used) > bounds.entries or self._size > bounds.size):
+            self._drop(*next(iter(self._used)))
+
+    def _drop(self, owner: Owner, name: str) -> None:
+        own = self._shelves.get(owner)
+        kept = own.entries.pop(name, None) if own is not None else None
+        if own is None or kept is None:
+            return
+        for inner in kept.names:
+            if own.names.get(inner) == name:
+                del own.names[inner]
+        own.size -= kept.size
+        self._size -= kept.size
+        del self._used[owner, name]
+        if not own.entries:
+            del self._shelves[owner]
+
+    def _expired(self, now_ms: int) -> Iterator[tuple[Owner, str]]:
+        for owner, own in self._shelves.items():
+            for kept in own.entries.values():
+                if kept.expires_ms and kept.expires_ms <= now_ms:
+                    yield owner, kept.id
+
+
+def _unavailable(error: StoreError) -> ApiError:
+    log.error("stored responses cannot be read or written: %s", error)
+    return ApiError(
+        503,
+        "the gateway cannot reach its stored responses at the moment",
+        code="store_unavailable",
+        kind="server_error",
+        headers={"retry-after": "5"},
+    )
