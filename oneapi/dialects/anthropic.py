@@ -22,11 +22,13 @@ from oneapi.dialects.anthropic_requests import OPERATIONS, WATCHED, edit_request
 from oneapi.dialects.anthropic_stream import Renderer
 from oneapi.dialects.anthropic_tap import parse_answer, rename_response, response_text, tap
 from oneapi.dialects.anthropic_write import write_request
-from oneapi.dialects.base import ChatFace, Operation, Stamp, StreamRenderer
+from oneapi.dialects.base import ChatFace, Headers, Operation, Stamp, StreamRenderer
 from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, ChatResponse, Envelope
 from oneapi.wire.json import JSON
 
+HEADERS: Final[Headers] = ((b"anthropic-version", b"2023-06-01"),)
+"""Sent where the client sends none of the name."""
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
@@ -60,6 +62,7 @@ FACES: Final[Mapping[str, ChatFace]] = {"messages": Face()}
 __all__ = [
     "CHAT_PROVIDER",
     "FACES",
+    "HEADERS",
     "NAME",
     "OPERATIONS",
     "PING",

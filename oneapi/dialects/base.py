@@ -103,6 +103,11 @@ class ClientDialect(Protocol):
         ...
 
     @property
+    def HEADERS(self) -> Headers:
+        """What its requests must have in headers: added where the client sends none of the name."""
+        ...
+
+    @property
     def PING(self) -> bytes:
         """What keeps a silent stream alive, b"" where the format has nothing for it."""
         ...

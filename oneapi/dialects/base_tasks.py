@@ -87,9 +87,9 @@ def object_of(body: bytes, what: str) -> dict[str, JSON]:
 
 
 def called(request: EmbeddingRequest, name: str, index: int | None = None) -> str:
-    """A field as the client calls it; of one input, by its place."""
+    """A field as the client calls it; one of several inputs by its place."""
     found = request.names.get(name, name)
-    if index is None:
+    if index is None or request.single:
         return found
     return found.replace("{}", str(index)) if "{}" in found else f"{found}[{index}]"
 
@@ -100,7 +100,16 @@ def unsaid(request: EmbeddingRequest, *fields: str) -> list[str]:
     """
     given = [called(request, name) for name in fields if getattr(request, name) not in ("", None)]
     heard = called(request, "purpose") if request.purpose else ""
-    return given + [name for name in request.extra if name != heard]
+    given += [name for name in request.extra if name != heard]
+    for index, said in enumerate(request.each):
+        place = called(request, "inputs", index).rpartition(".")[0]
+        known = {name: request.each[0].get(name) for name in (heard, "title")}
+        given += [
+            f"{place}.{name}" if place else name
+            for name, value in said.items()
+            if name not in known or known[name] != value
+        ]
+    return given
 
 
 def texts_of(request: EmbeddingRequest) -> list[str]:

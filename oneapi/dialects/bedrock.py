@@ -7,11 +7,12 @@ API_runtime_ConverseStream.html (read 2026-11-24), and recordings. InvokeModel's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
-from oneapi.dialects import bedrock_render
-from oneapi.dialects.base import FollowUp, Headers, Hints, Outgoing, Stamp
+from oneapi.dialects import bedrock_render, bedrock_tasks
+from oneapi.dialects.base import FollowUp, Headers, Hints, Outgoing, Stamp, TaskProvider
 from oneapi.dialects.base_errors import parse_error
 from oneapi.dialects.bedrock_requests import parse_request
 from oneapi.dialects.bedrock_response import parse_response
@@ -19,7 +20,7 @@ from oneapi.dialects.bedrock_shapes import NAME, OPERATION, OPERATIONS
 from oneapi.dialects.bedrock_stream import ConverseParser
 from oneapi.ir import ChatRequest, ChatResponse
 
-__all__ = ["CHAT_PROVIDER", "NAME", "OPERATIONS", "parse_request"]
+__all__ = ["CHAT_PROVIDER", "NAME", "OPERATIONS", "TASK_PROVIDERS", "parse_request"]
 
 
 class Converse:
@@ -49,3 +50,10 @@ class Converse:
 
 
 CHAT_PROVIDER: Final = Converse()
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {
+        "embeddings": bedrock_tasks.Embeddings(),
+        "rerank": bedrock_tasks.Rerank(),
+        "images": bedrock_tasks.Images(),
+    }
+)

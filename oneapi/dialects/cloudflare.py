@@ -6,17 +6,27 @@ https://developers.cloudflare.com/workers-ai/ (read 2026-11-24). Channel options
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
-from oneapi.dialects.base import ChatProvider, FollowUp, Headers, Hints, Outgoing, Stamp
+from oneapi.dialects import cloudflare_tasks
+from oneapi.dialects.base import (
+    ChatProvider,
+    FollowUp,
+    Headers,
+    Hints,
+    Outgoing,
+    Stamp,
+    TaskProvider,
+)
 from oneapi.dialects.base_errors import parse_error as parse_any_error
 from oneapi.dialects.cloudflare_answers import StreamParser, parse_response
 from oneapi.dialects.cloudflare_requests import fetches, render_request
 from oneapi.dialects.cloudflare_shapes import NAME, RUN
 from oneapi.ir import ChatRequest, ChatResponse
 
-__all__ = ["CHAT_PROVIDER", "NAME"]
+__all__ = ["CHAT_PROVIDER", "NAME", "TASK_PROVIDERS"]
 
 
 class _Provider:
@@ -46,3 +56,10 @@ class _Provider:
 
 
 CHAT_PROVIDER: Final[ChatProvider] = _Provider()
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {
+        "embeddings": cloudflare_tasks.Embeddings(),
+        "rerank": cloudflare_tasks.Rerank(),
+        "images": cloudflare_tasks.Images(),
+    }
+)

@@ -6,11 +6,12 @@ and generate are understood too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
-from oneapi.dialects import cohere_render
-from oneapi.dialects.base import FollowUp, Headers, Hints, Outgoing, Stamp
+from oneapi.dialects import cohere_embeddings, cohere_render, cohere_rerank
+from oneapi.dialects.base import FollowUp, Headers, Hints, Outgoing, Stamp, TaskProvider
 from oneapi.dialects.base_errors import parse_error
 from oneapi.dialects.cohere_requests import parse_request
 from oneapi.dialects.cohere_response import parse_response
@@ -18,7 +19,7 @@ from oneapi.dialects.cohere_shapes import NAME, OPERATION, OPERATIONS
 from oneapi.dialects.cohere_stream import CohereParser
 from oneapi.ir import ChatRequest, ChatResponse
 
-__all__ = ["CHAT_PROVIDER", "NAME", "OPERATIONS", "parse_request"]
+__all__ = ["CHAT_PROVIDER", "NAME", "OPERATIONS", "TASK_PROVIDERS", "parse_request"]
 
 
 class Chat:
@@ -48,3 +49,6 @@ class Chat:
 
 
 CHAT_PROVIDER: Final = Chat()
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {"embeddings": cohere_embeddings.Provider(), "rerank": cohere_rerank.Provider()}
+)

@@ -6,10 +6,20 @@ are named in `dashscope_render`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
-from oneapi.dialects.base import ChatProvider, FollowUp, Headers, Hints, Outgoing, Stamp
+from oneapi.dialects import dashscope_tasks
+from oneapi.dialects.base import (
+    ChatProvider,
+    FollowUp,
+    Headers,
+    Hints,
+    Outgoing,
+    Stamp,
+    TaskProvider,
+)
 from oneapi.dialects.base_errors import parse_error as parse_any_error
 from oneapi.dialects.dashscope_answers import parse_response
 from oneapi.dialects.dashscope_parameters import incremental
@@ -20,7 +30,7 @@ from oneapi.dialects.dashscope_stream import StreamParser
 from oneapi.ir import ChatRequest, ChatResponse
 from oneapi.wire.sse import data_of, split
 
-__all__ = ["CHAT_PROVIDER", "NAME", "parse_request"]
+__all__ = ["CHAT_PROVIDER", "NAME", "TASK_PROVIDERS", "parse_request"]
 
 
 class _Provider:
@@ -53,3 +63,10 @@ class _Provider:
 
 
 CHAT_PROVIDER: Final[ChatProvider] = _Provider()
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {
+        "embeddings": dashscope_tasks.Embeddings(),
+        "rerank": dashscope_tasks.Rerank(),
+        "images": dashscope_tasks.Images(),
+    }
+)

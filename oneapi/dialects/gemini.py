@@ -7,9 +7,11 @@ clients that do not say `alt=sse`; `face(integers=True)` is for enumerations as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
-from oneapi.dialects.base import ChatFace, ChatProvider, Operation
+from oneapi.dialects import gemini_embeddings, gemini_tasks
+from oneapi.dialects.base import ChatFace, ChatProvider, Headers, Operation, TaskFace, TaskProvider
 from oneapi.dialects.gemini_chat import FACE, PROVIDER, GeminiFace
 from oneapi.dialects.gemini_enums import integer_enums
 from oneapi.dialects.gemini_errors import (
@@ -35,11 +37,25 @@ from oneapi.dialects.gemini_tap import (
 )
 
 NAME: Final = "gemini"
+HEADERS: Final[Headers] = ()
 PING: Final = b": ping\n\n"
 ARRAY: Final = "generate.array"
 """The operation of streams without `alt=sse`: one JSON array."""
 FACES: Final[Mapping[str, ChatFace]] = {"generate": FACE, ARRAY: GeminiFace(array=True)}
 CHAT_PROVIDER: Final[ChatProvider] = PROVIDER
+TASK_FACES: Final[Mapping[str, TaskFace[Any, Any]]] = MappingProxyType(
+    {
+        gemini_embeddings.EMBED: gemini_embeddings.Face(batch=False),
+        gemini_embeddings.BATCH: gemini_embeddings.Face(batch=True),
+    }
+)
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {
+        "embeddings": gemini_embeddings.Provider(),
+        "images": gemini_tasks.Images(),
+        "speech": gemini_tasks.Speech(),
+    }
+)
 
 
 def face(*, array: bool = False, integers: bool = False) -> ChatFace:
@@ -65,9 +81,12 @@ __all__ = [
     "ARRAY",
     "CHAT_PROVIDER",
     "FACES",
+    "HEADERS",
     "NAME",
     "OPERATIONS",
     "PING",
+    "TASK_FACES",
+    "TASK_PROVIDERS",
     "WATCHED",
     "ArrayFraming",
     "GeminiFace",

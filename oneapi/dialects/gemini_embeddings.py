@@ -25,7 +25,6 @@ from oneapi.dialects.base_tasks import (
     pieces,
     several,
     texts_of,
-    unsaid,
     vectors_in,
 )
 from oneapi.dialects.gemini_shapes import bad as wrong
@@ -67,7 +66,7 @@ _PURPOSES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _TASK_OF: Final[Mapping[str, str]] = MappingProxyType(
-    {purpose: task for task, purpose in reversed(_PURPOSES.items())}
+    {purpose: task for task, purpose in reversed(list(_PURPOSES.items()))}
 )
 _NAMES: Final = {"purpose": "taskType", "dimensions": "outputDimensionality"}
 
@@ -79,7 +78,7 @@ class Face:
 
     def __init__(self, *, batch: bool) -> None:
         self._batch = batch
-        self._names = {**_NAMES, "inputs": "requests[{}].content" if batch else "content{}"}
+        self._names = {**_NAMES, "inputs": "requests[{}].content" if batch else "content"}
 
     def parse_request(self, body: JSON, envelope: Envelope) -> EmbeddingRequest:
         members = message(body, "")
@@ -106,7 +105,7 @@ class Face:
             truncate=first.truncate,
             single=single,
             each=[one.said for one in asked],
-            names={**self._names, **({"inputs": "content"} if single else {})},
+            names=self._names,
         )
 
     def render_response(
@@ -129,8 +128,8 @@ class Provider:
     OPERATIONS: Final[Sequence[str]] = (BATCH, PREDICT, SINGLE)
 
     def render_request(self, request: EmbeddingRequest, model: str, hints: Hints) -> Outgoing:
-        own = request.source == NAME
-        dropped = unsaid(request, "user") if own else unsaid(request, "user", "extra")
+        dropped = ["user"] if request.user else []
+        dropped += request.extra
         numbers = range(len(request.inputs))
         form = hints.options.get("embed")
         most = hints.options.get("embed_most")
@@ -292,7 +291,7 @@ def _parts(request: EmbeddingRequest, index: int) -> list[JSON]:
         if item.kind == "file" and item.text:
             parts.append({"text": item.text})
         elif item.data:
-            kind = item.media_type or f"{item.kind}/png"
+            kind = item.media_type or "image/png"
             parts.append({"inlineData": {"mimeType": kind, "data": item.data}})
         else:
             parts.append({"fileData": {"mimeType": item.media_type, "fileUri": item.url}})

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from oneapi.dialects.base import ChatFace, Stamp
+from oneapi.dialects.base import ChatFace, Headers, Stamp
 from oneapi.dialects.base_errors import parse_error
 from oneapi.dialects.ollama_answers import (
     load_answer,
@@ -40,6 +40,7 @@ from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, ChatResponse, Envelope
 from oneapi.wire.json import JSON
 
+HEADERS: Final[Headers] = ()
 PING: Final = b""
 """Lines have no comments: a silent stream stays silent."""
 
@@ -79,6 +80,7 @@ __all__ = [
     "CHAT_PROVIDER",
     "FACES",
     "GENERATE",
+    "HEADERS",
     "NAME",
     "OPERATIONS",
     "PING",

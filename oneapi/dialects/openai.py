@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from oneapi.dialects.base import ChatFace, ChatProvider, Operation
+from oneapi.dialects import (
+    openai_embeddings,
+    openai_images,
+    openai_moderations,
+    openai_speech,
+)
+from oneapi.dialects.base import ChatFace, ChatProvider, Headers, Operation, TaskFace, TaskProvider
 from oneapi.dialects.openai_chat_face import OpenAIChatFace
 from oneapi.dialects.openai_chat_provider import OpenAIChatProvider
 from oneapi.dialects.openai_chat_restore import restore_reasoning
@@ -39,11 +45,28 @@ from oneapi.dialects.openai_usage import (
 
 NAME: Final = "openai-chat"
 DONE: Final = b"data: [DONE]\n\n"
+HEADERS: Final[Headers] = ()
 PING: Final = b": ping\n\n"
 FACES: Final[Mapping[str, ChatFace]] = MappingProxyType(
     {"chat": OpenAIChatFace(), "completions": CompletionsFace()}
 )
 CHAT_PROVIDER: Final[ChatProvider] = OpenAIChatProvider()
+TASK_FACES: Final[Mapping[str, TaskFace[Any, Any]]] = MappingProxyType(
+    {
+        "embeddings": openai_embeddings.Face(),
+        "images.generations": openai_images.Face(),
+        "moderations": openai_moderations.Face(),
+        "speech": openai_speech.Face(),
+    }
+)
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {
+        "embeddings": openai_embeddings.Provider(),
+        "images": openai_images.Provider(),
+        "moderation": openai_moderations.Provider(),
+        "speech": openai_speech.Provider(),
+    }
+)
 
 
 def tap(
@@ -67,9 +90,12 @@ __all__ = [
     "CHAT_PROVIDER",
     "DONE",
     "FACES",
+    "HEADERS",
     "NAME",
     "OPERATIONS",
     "PING",
+    "TASK_FACES",
+    "TASK_PROVIDERS",
     "WATCHED",
     "Operation",
     "StreamTap",

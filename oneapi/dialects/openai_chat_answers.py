@@ -132,7 +132,7 @@ def _choice(choice: Extra, number: int) -> Choice:
     return Choice(
         parts=parts,
         stop=stop_of(word, calls=calls) if word else None,
-        index=index if isinstance(index, int) and index >= 0 else number,
+        index=index if type(index) is int and index >= 0 else number,
         native_stop=word,
         stop_sequence=met if word == "stop" and isinstance(met, str) else None,
         logprobs=choice.get("logprobs"),

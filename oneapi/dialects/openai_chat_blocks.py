@@ -36,6 +36,8 @@ _KNOWN: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _QUIET: Final = frozenset({"role"})
 _THOUGHTS: Final = ("reasoning_content", "reasoning")
 _DETAILS: Final = "reasoning_details"
+_MOST_OPEN: Final = 64
+"""Calls that may interleave; no server is known that lets even two."""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class ChoiceBlocks:
         self._kind: JSON = None  # what the open text is: a key that tells one kind from another
         self._index = -1
         self._calls: dict[object, _Call] = {}
+        self._open_calls: list[_Call] = []
         self._called = False
         self._blocks = 0
         self._sound: _Sound | None = None
@@ -357,6 +360,7 @@ class ChoiceBlocks:
         self._called = True
         part = ToolCall(call.id, name, custom=call.custom, extra=extra)
         call.index = self._begin(part, out)
+        self._open_calls.append(call)
 
     def _stop_text(self, out: list[Event]) -> None:
         if self._index >= 0:
@@ -365,11 +369,14 @@ class ChoiceBlocks:
 
     def _stop_calls(self, out: list[Event], *, whole: bool) -> None:
         """Stop open calls; with `whole`, those alone whose arguments are complete."""
-        for call in self._calls.values():
-            if call.index < 0 or call.stopped or (whole and not _is_whole(call)):
+        left: list[_Call] = []
+        for call in self._open_calls:
+            if whole and len(left) < _MOST_OPEN and not _is_whole(call):
+                left.append(call)
                 continue
             call.stopped = True
             out.append(BlockStop(call.index))
+        self._open_calls = left
 
     def stop(self, out: list[Event]) -> None:
         """Everything stops that is open."""

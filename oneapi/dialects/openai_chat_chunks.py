@@ -82,6 +82,7 @@ class _Choice:
 
     calls: int = 0
     thoughts: int = 0
+    length: int = 0  # characters of its texts that are complete
     called: bool = False
     finished: bool = False
 
@@ -379,19 +380,25 @@ class ChatStreamRenderer:
         self._chunk(block.choice, {"reasoning_details": [render_detail(entry, block.number)]})
 
     def _sign_call(self, block: _Block, signature: str) -> None:
+        assert isinstance(block.part, ToolCall)
+        if self._legacy and not block.part.custom:
+            return  # its clients know no `tool_calls`
+        # OpenAI's library asserts that every delta of a call holds its function.
+        empty: Extra = (
+            {"custom": {"input": ""}} if block.part.custom else {"function": {"arguments": ""}}
+        )
         content = signed_content(signature, {})
         self._chunk(
             block.choice,
-            {"tool_calls": [{"index": block.number, "extra_content": content}]},
+            {"tool_calls": [{"index": block.number, **empty, "extra_content": content}]},
         )
 
     def _annotate(self, event: Annotation) -> None:
         block = self._blocks[event.index]
         cited = event.annotation
         if not self._same:
-            before = [b for b in self._blocks.values() if b.choice == block.choice]
-            end = sum(b.length for b in before if isinstance(b.part, Text))
-            cited = citation(cited, end - block.length, end)
+            start = self._choices[block.choice].length
+            cited = citation(cited, start, start + block.length)
         if cited is not None:
             self._chunk(block.choice, {"annotations": [cited]})
 
@@ -404,6 +411,8 @@ class ChatStreamRenderer:
             self._chunk(block.choice, {"reasoning_details": [render_detail(sealed, block.number)]})
         elif isinstance(part, Media):
             self._show(block, part, event)
+        elif isinstance(part, Text):
+            self._choices[block.choice].length += block.length
 
     def _show(self, block: _Block, part: Media, event: BlockStop) -> None:
         streamed = part.kind == "audio" and bool(block.texts)

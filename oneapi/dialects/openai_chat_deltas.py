@@ -114,12 +114,10 @@ class ChatStreamParser:
             self._top(value, out)
         if self._failed:
             return
-        if isinstance(choices, list):
-            for choice in choices:
-                if isinstance(choice, dict):
-                    self._choice(choice, out)
-        elif isinstance(choices, dict):
-            self._choice(choices, out)
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                if not self._choice(choice, value, out):
+                    return
         usage = value.get("usage")
         if not usage and "x_groq" in value:
             usage = usage_object(value)
@@ -171,9 +169,10 @@ class ChatStreamParser:
         self._steady |= news
         self._late |= news
 
-    def _choice(self, choice: Extra, out: list[Event]) -> None:
+    def _choice(self, choice: Extra, value: Extra, out: list[Event]) -> bool:
+        """One choice of a chunk. Whether more may follow."""
         number = choice.get("index")
-        number = number if isinstance(number, int) else 0
+        number = number if type(number) is int else 0
         blocks = self._choices.get(number)
         if blocks is None:
             if not self._started:
@@ -182,10 +181,11 @@ class ChatStreamParser:
             blocks = self._choices[number] = ChoiceBlocks(number, self._numbers)
         error = blocks.feed(choice, out)
         if error is not None:
-            self._refuse(error, {}, out)
+            self._refuse(error, value, out)
         elif blocks.usage:
             self._spend(blocks.usage, out)
             blocks.usage = None
+        return not self._failed
 
     def _spend(self, usage: JSON, out: list[Event]) -> None:
         spent = None if usage == self._raw_usage else usage_of(usage, self._hints)

@@ -10,7 +10,8 @@ told is dropped and named. Of the channel's options these are read:
 - `thoughts`: where earlier thoughts go. "reasoning_content" (the default), "reasoning",
   "reasoning_details", "thinking" (parts of the content), "none".
 - `accepts`: what is known beyond the usual: "cache_control", "custom_tools", "prompt_cache_key",
-  "service_tier", "top_k", "verbosity".
+  "service_tier", "thought_signatures" (on calls, Google's, though `thoughts` is "none"), "top_k",
+  "verbosity".
 - `flat_text`: text must be one string. `json_schema = false`: only `json_object` is known.
 - `fetch_images`: images must be sent as bytes.
 """
@@ -64,7 +65,10 @@ def render_request(chat: ChatRequest, model: str = "", hints: Hints | None = Non
     body["messages"] = render_messages(chat.messages, manner)
     for name, names in FIELDS.items():
         body |= kept[name] if name in kept else {n: written[n] for n in names if n in written}
-    return {**body, **{k: v for k, v in chat.extra.items() if k not in body}}
+    wire = chat.wire if isinstance(chat, Asked) else {}
+    said = {name for names in FIELDS.values() for name in names}
+    empty = {k: None for k, v in wire.items() if v is None and k not in said}
+    return {**empty, **body, **{k: v for k, v in chat.extra.items() if k not in body}}
 
 
 def render_foreign(chat: ChatRequest, model: str, hints: Hints) -> tuple[Extra, list[str]]:
@@ -79,6 +83,7 @@ def render_foreign(chat: ChatRequest, model: str, hints: Hints) -> tuple[Extra, 
         cache="cache_control" in accepts,
         flat=hints.options.get("flat_text") is True,
         custom="custom_tools" in accepts,
+        signed=where != "none" or "thought_signatures" in accepts,
     )
     body: Extra = {"model": model, "messages": render_messages(chat.messages, manner)}
     dropped = manner.dropped
@@ -254,7 +259,7 @@ def _format(wanted: OutputFormat, *, schemas: bool, dropped: list[str]) -> JSON:
 
 def _style(thinking: Thinking) -> str:
     """How a client of this dialect would say it."""
-    if thinking.budget is not None or thinking.enabled is not None or thinking.extra:
+    if thinking.enabled is not None or thinking.adaptive or thinking.extra:
         return "thinking"
     return "effort" if thinking.effort else "reasoning"
 

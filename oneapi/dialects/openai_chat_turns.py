@@ -46,9 +46,10 @@ class Manner:
     """How messages are written for one provider.
 
     `same` says that the request came in this dialect. `system_role` is the role of system prompts,
-    `thoughts` where earlier thoughts go, `cache` whether marks of cached prefixes are understood,
-    `flat` whether text must be one string, `custom` whether custom tools are known; where they are
-    not, their calls are those of a function with the single argument `input`.
+    `thoughts` where earlier thoughts go, `signed` whether calls keep their signatures, `cache`
+    whether marks of cached prefixes are understood, `flat` whether text must be one string,
+    `custom` whether custom tools are known; where they are not, their calls are those of a function
+    with the single argument `input`.
     """
 
     same: bool = True
@@ -57,7 +58,7 @@ class Manner:
     cache: bool = True
     flat: bool = False
     custom: bool = True
-    legacy: bool = False
+    signed: bool = True
     dropped: list[str] = field(default_factory=list)
 
 
@@ -303,8 +304,9 @@ class _Writer:
             manner.dropped.append(f"{at}.cache_control")
         if not manner.same:
             manner.dropped += (f"{at}.{name}" for name in call.extra)
-        signed = bool(call.signature) and manner.thoughts != "none"
-        return render_call(call, same=manner.same, cache=manner.cache, signed=signed)
+        if call.signature and not manner.signed:
+            manner.dropped.append(f"{at}.signature")
+        return render_call(call, same=manner.same, cache=manner.cache, signed=manner.signed)
 
 
 def short_id(id: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from oneapi.dialects.base_errors import describe, parse_error, scrub
+from oneapi.dialects.openai_json import dump
 from oneapi.errors import ApiError
-from oneapi.wire.json import encode
 
 __all__ = ["describe", "error_status", "parse_error", "render_error", "scrub", "stream_error"]
 
@@ -59,7 +59,7 @@ def error_status(error: ApiError) -> int:
 def render_error(error: ApiError, request_id: str = "") -> bytes:
     """The body of an error answer: `{"error": {message, type, param, code}}`."""
     suffix = f" (request id: {request_id})" if request_id else ""
-    return encode(
+    return dump(
         {
             "error": {
                 "message": error.message + suffix,

@@ -135,7 +135,7 @@ def _want(form: JSON) -> Literal["", "url", "b64_json"]:
             return ""
         case "url":
             return "url"
-        case "b64_json":
+        case "b64_json" | "base64":  # the word of some providers
             return "b64_json"
     raise bad("response_format", "must be url or b64_json", "invalid_value")
 

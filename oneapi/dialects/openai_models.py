@@ -11,15 +11,20 @@ CREATED = 1_626_777_600
 
 
 def models_list(
-    entries: Iterable[tuple[str, str]], facts: Mapping[str, Mapping[str, JSON]] | None = None
+    entries: Iterable[tuple[str, str]],
+    facts: Mapping[str, Mapping[str, JSON]] | None = None,
+    *,
+    catalog: bool = False,
 ) -> bytes:
     """The body of `GET /v1/models` from (name, owner) pairs.
 
-    `facts` are further members of entries by name, what is known of a model.
+    `facts` are further members of entries by name, what is known of a model. `catalog` adds an
+    empty `models`: Codex asks with `?client_version=` for entries that hold its own instructions,
+    reports an error where that member is missing, and goes by its own catalog where it is empty.
     """
     known = facts or {}
     data = [_entry(name, owner, known.get(name)) for name, owner in entries]
-    return encode({"object": "list", "data": data})
+    return encode({"object": "list", "data": data, **({"models": []} if catalog else {})})
 
 
 def model_entry(name: str, owner: str, facts: Mapping[str, JSON] | None = None) -> bytes:

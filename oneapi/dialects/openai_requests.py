@@ -52,6 +52,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             task="transcription",
         ),
         Operation("translations", "/audio/translations", form=True, default_model="whisper-1"),
+        Operation("ocr", "/ocr"),
     )
 }
 
@@ -84,6 +85,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
     "images.generations": ("prompt", (str,)),
     "images.edits": ("prompt", (str,)),
     "speech": ("input", (str,)),
+    "ocr": ("document", (dict,)),
 }
 _TYPES: Final[Mapping[type, str]] = {
     str: "a string",

@@ -24,6 +24,7 @@ _MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "cloudflare": "cloudflare",
         "deepl": "deepl",
         "replicate": "replicate",
+        "rerank": "rerank",
     }
 )
 NAMES: Final = tuple(_MODULES)

@@ -6,17 +6,27 @@ https://replicate.com/docs/reference/http (read 2026-11-24). Channel options are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
-from oneapi.dialects.base import ChatProvider, FollowUp, Headers, Hints, Outgoing, Stamp
+from oneapi.dialects import replicate_tasks
+from oneapi.dialects.base import (
+    ChatProvider,
+    FollowUp,
+    Headers,
+    Hints,
+    Outgoing,
+    Stamp,
+    TaskProvider,
+)
 from oneapi.dialects.base_errors import parse_error as parse_any_error
 from oneapi.dialects.replicate_answers import StreamParser, follow_up, parse_response
 from oneapi.dialects.replicate_requests import render_request
 from oneapi.dialects.replicate_shapes import NAME, PREDICT
 from oneapi.ir import ChatRequest, ChatResponse
 
-__all__ = ["CHAT_PROVIDER", "NAME"]
+__all__ = ["CHAT_PROVIDER", "NAME", "TASK_PROVIDERS"]
 
 
 class _Provider:
@@ -48,3 +58,6 @@ class _Provider:
 
 
 CHAT_PROVIDER: Final[ChatProvider] = _Provider()
+TASK_PROVIDERS: Final[Mapping[str, TaskProvider[Any, Any]]] = MappingProxyType(
+    {"images": replicate_tasks.Images()}
+)

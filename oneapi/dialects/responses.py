@@ -23,11 +23,32 @@ from oneapi.dialects.responses_history import (
     stores,
     with_history,
 )
+from oneapi.dialects.responses_kept import (
+    MOST,
+    PAGE,
+    Answered,
+    CompactingFace,
+    FollowingFace,
+    Follows,
+    answered,
+    deleted,
+    follows,
+    is_sealed,
+    item_page,
+    no_conversation,
+    no_item,
+    no_previous,
+    no_response,
+    refers,
+    stream_answer,
+    unsealed,
+    wants_kept,
+)
 from oneapi.dialects.responses_parse import parse_request
 from oneapi.dialects.responses_render import OPERATION, render_own, render_request
 from oneapi.dialects.responses_reply import render_response
 from oneapi.dialects.responses_requests import OPERATIONS, WATCHED, edit_request, peek
-from oneapi.dialects.responses_shapes import NAME
+from oneapi.dialects.responses_shapes import NAME, sealed_bytes
 from oneapi.dialects.responses_stream import ResponsesRenderer
 from oneapi.dialects.responses_tap import tap
 from oneapi.dialects.responses_usage import (
@@ -40,6 +61,7 @@ from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, ChatResponse, Envelope
 from oneapi.wire.json import JSON
 
+HEADERS: Final[Headers] = ()
 PING: Final = b": ping\n\n"
 
 
@@ -98,27 +120,48 @@ CHAT_PROVIDER: Final[ChatProvider] = Provider()
 __all__ = [
     "CHAT_PROVIDER",
     "FACES",
+    "HEADERS",
+    "MOST",
     "NAME",
     "OPERATIONS",
+    "PAGE",
     "PING",
     "WATCHED",
+    "Answered",
+    "CompactingFace",
+    "FollowingFace",
+    "Follows",
+    "answered",
     "compact_request",
     "compact_response",
+    "deleted",
     "edit_request",
     "error_status",
+    "follows",
     "input_items",
+    "is_sealed",
+    "item_page",
+    "no_conversation",
+    "no_item",
+    "no_previous",
+    "no_response",
     "output_items",
     "parse_answer",
     "parse_error",
     "parse_usage",
     "peek",
     "previous_id",
+    "refers",
     "rename_response",
     "render_error",
     "render_input_tokens",
     "response_text",
+    "sealed_bytes",
     "stores",
+    "stream_answer",
     "stream_error",
     "tap",
+    "unsealed",
+    "wants_kept",
     "with_history",
 ]

@@ -161,6 +161,8 @@ class Output:
         if isinstance(block.part, Reasoning):
             self._thought_delta(block, event.text, extra)
             return
+        if not block.head:  # of an item that is told whole
+            return
         found = event.logprobs
         if isinstance(found, dict) and found.get("content"):
             block.logprobs += found["content"]

@@ -16,7 +16,6 @@ from oneapi.dialects.base import ChatFace, Stamp, StreamRenderer
 from oneapi.dialects.responses_history import compact_request, compact_response
 from oneapi.dialects.responses_items import SUMMARY
 from oneapi.dialects.responses_shapes import (
-    NAME,
     SEAL,
     Object,
     list_in,
@@ -312,9 +311,10 @@ def _value(found: Mapping[str, Raw], name: str) -> JSON:
 
 def _item(raw: Raw) -> JSON:
     """An item where it may refer to something, None elsewhere: contents are not looked into."""
-    long = len(raw) > _LONG
-    if long and not any(mark in raw for mark in (b"item_reference", b'"reasoning"', b"\\u00")):
-        return None
+    if len(raw) > _LONG:
+        held = bytes(raw)
+        if not any(mark in held for mark in (b"item_reference", b'"reasoning"', b"\\u00")):
+            return None
     try:
         return decode(raw)
     except MalformedJSON:

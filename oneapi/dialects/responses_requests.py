@@ -21,7 +21,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     for operation in (
         Operation("responses", "/responses", streams=True, ends=True, task="chat"),
         Operation("responses.input_tokens", "/responses/input_tokens"),
-        Operation("responses.compact", "/responses/compact"),
+        Operation("responses.compact", "/responses/compact", task="chat"),
     )
 }
 

@@ -10,9 +10,7 @@ from oneapi.dialects.openai_requests import edit_request
 from oneapi.gateway.snapshot import Target
 from oneapi.ir import Envelope
 from oneapi.net.base import Headers
-from oneapi.providers.preset import Quirk
-from oneapi.providers.quirks import apply
-from oneapi.wire.json import JSON, Raw, decode, members
+from oneapi.wire.json import JSON, Raw, members
 
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 
@@ -64,8 +62,6 @@ class JsonBody:
 
     def render(self, target: Target, envelope: Envelope) -> Rendered:
         channel = target.channel
-        quirks = target.lane.quirks
-        added, dropped = _quirked(self.members, quirks) if quirks else ({}, ())
         changed = self.edit(
             self.members,
             model=target.model if target.renamed or "model" not in self.members else None,
@@ -73,8 +69,8 @@ class JsonBody:
             and envelope.usage_option
             and channel.preset.include_usage
             and not envelope.wants_usage,
-            set={**added, **channel.set} if added else channel.set,
-            drop=(*dropped, *channel.drop) if dropped else channel.drop,
+            set=channel.set,
+            drop=channel.drop,
         )
         return (self.raw if changed is None else changed), None
 
@@ -132,18 +128,6 @@ def _spliced(raw: bytes, span: tuple[int, int] | None, target: Target) -> bytes:
     if span is None or not target.renamed:
         return raw
     return raw[: span[0]] + target.model.encode() + raw[span[1] :]
-
-
-def _quirked(
-    members: Mapping[str, Raw], quirks: Sequence[Quirk]
-) -> tuple[dict[str, JSON], tuple[str, ...]]:
-    """What a provider's quirks set and drop among the members that they name."""
-    names = {name for q in quirks for name in (*q.rename, *q.drop, *q.values, *q.clamp, *q.set)}
-    before = {name: decode(members[name]) for name in names if name in members}
-    after = dict(before)
-    apply(after, quirks)
-    added = {n: v for n, v in after.items() if n not in before or before[n] != v}
-    return added, tuple(name for name in before if name not in after)
 
 
 def edited(body: bytes, target: Target) -> bytes:

@@ -59,6 +59,22 @@ def error_inside(job: Job, target: Target, key: Key, error: JSON) -> UpstreamErr
     return failure(job, f"the provider's stream began with an error: {message}")
 
 
+def error_of_answer(
+    job: Job, target: Target, key: Key, error: ApiError, status: int
+) -> UpstreamError:
+    """A provider's error inside a successful status, cleaned; another target may do better."""
+    retryable = error.retryable if isinstance(error, UpstreamError) else True
+    return UpstreamError(
+        error.status,
+        cleaned(error.message, target, key),
+        code=error.code,
+        kind=error.kind,
+        retryable=retryable and job.body.repeatable,
+        original_status=status,
+        headers=error.headers,
+    )
+
+
 def cleaned(message: str, target: Target, key: Key) -> str:
     """A provider's words without the channel's secrets."""
     secrets = target.channel.secrets(key)

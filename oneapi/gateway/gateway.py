@@ -23,6 +23,7 @@ from oneapi.gateway.discovery import Discovery
 from oneapi.gateway.relay import Relay
 from oneapi.gateway.snapshot import Snapshot
 from oneapi.gateway.state import State
+from oneapi.gateway.stored import Stored
 from oneapi.ledger.door import Door
 from oneapi.ledger.record import Record
 from oneapi.ledger.store_sqlite import SqliteStore
@@ -81,6 +82,7 @@ class Gateway:
         self.carriers = Carriers()
         self.books = Books(Door(store), self.state.counters, access)
         self.relay = Relay(self.state, self.books)
+        self.stored = Stored(store)
         self.loading = Loading(read)
         self.loaded = loaded
         self.snapshot: Snapshot = build(loaded, catalog, store.declare, self.carriers)
@@ -99,6 +101,7 @@ class Gateway:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self.carriers.close_retired(self.state.flights)
+            await self.stored.purge(time.time_ns() // 1_000_000)
 
     async def reload(self, origin: str, *, rerun_commands: bool = False) -> Outcome:
         """Read, check, build, swap. A file that does not load leaves everything as it is.

@@ -60,7 +60,6 @@ def lane_for(
             operation.name,
             account.hints_for(model, wanted.dialect),
             wrap=account.wrap(operation.name),
-            quirks=account.quirks_for(wanted.dialect, model),
         )
     if not operation.task:
         return None
@@ -71,7 +70,7 @@ def lane_for(
     for name in spoken:
         lane = _translated(account, operation.task, name, account.hints_for(model, name))
         if lane is not None:
-            return replace(lane, quirks=account.quirks_for(name, model))
+            return replace(lane, quirks=account.quirks_for(name, model, operation.task))
     return None
 
 

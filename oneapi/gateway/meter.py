@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -62,6 +63,7 @@ class Meter:
     upstream_status: int = 0
     attempts: int = 0
     first_byte_ns: int = 0
+    count: Callable[[], int] | None = None  # the input's tokens, for a dialect that is no OpenAI's
     request: bytes = b""  # the body, for estimating what a provider did not count
     dialect: ClientDialect | None = None
     operation: Operation | None = None
@@ -152,6 +154,8 @@ class Meter:
 
     def input_estimate(self) -> int:
         """Tokens of the request, counted offline; 0 where the body is not JSON."""
+        if self.count is not None:
+            return self.count()
         try:
             body: JSON = decode(self.request)
         except MalformedJSON:

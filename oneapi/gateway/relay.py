@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
 from urllib.parse import urlsplit
 
+from oneapi.dialects import registry
 from oneapi.dialects.base import FollowUp, Outgoing
 from oneapi.dialects.base_errors import parse_error, scrub
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.gateway import policy
 from oneapi.gateway.answering import Answering, content_type
-from oneapi.gateway.bodies import edited
 from oneapi.gateway.books import Books
 from oneapi.gateway.bytelane import ByteLane
 from oneapi.gateway.failures import (
@@ -32,22 +34,23 @@ from oneapi.gateway.failures import (
 )
 from oneapi.gateway.heartbeat import EVERY_S, Heartbeat
 from oneapi.gateway.job import Job
+from oneapi.gateway.lanes import CHAT
+from oneapi.gateway.listening import Listening
 from oneapi.gateway.media import Fetcher
+from oneapi.gateway.outbound import call_for
 from oneapi.gateway.recall import Recall
 from oneapi.gateway.snapshot import Key, Target
 from oneapi.gateway.state import State
+from oneapi.gateway.tasklane import TaskLane, read
 from oneapi.gateway.translate import MAX_NOTE, TranslateLane
-from oneapi.gateway.wraps import wrapped
-from oneapi.net.base import Call, CarrierError, Reply
-from oneapi.providers.account import classify
-from oneapi.providers.headers import request_headers
+from oneapi.net.base import Call, CarrierError, Origin, Reply
+from oneapi.providers.account import Account, classify
 
 __all__ = ["Job", "Relay"]
 
 MAX_ERROR = 1024 * 1024
 MAX_POLLS_S = 900.0
 """Seconds that a provider which answers later is asked again."""
-JSON_LINE = (b"content-type", b"application/json")
 
 
 @dataclass(slots=True)
@@ -74,7 +77,9 @@ class Relay:
         self._ping_every_s = ping_every_s
         answering = Answering(books)
         self._bytes = ByteLane(answering)
-        self._translate = TranslateLane(answering, self.recall, fetcher or Fetcher())
+        fetcher = fetcher or Fetcher()
+        self._translate = TranslateLane(answering, self.recall, fetcher)
+        self._tasks = TaskLane(answering, fetcher)
 
     async def run(self, job: Job, targets: Sequence[Target]) -> None:
         """Answer the job from the first target that can; raises what the last one said."""
@@ -115,11 +120,13 @@ class Relay:
         meter.first_byte_ns = 0  # what an earlier target sent was no content
         meter.tap = None
         job.flight.channel = channel.name
+        job.key = key.fingerprint
         outgoing = None
         if not target.lane.native:
-            outgoing = await self._translate.outgoing(job, target)
+            lane = self._translate if target.lane.task is None else self._tasks
+            outgoing = await lane.outgoing(job, target)
             _note(job, outgoing)
-        call = await self._call(job, target, key, outgoing)
+        call = await call_for(job, target, key, outgoing, self.recall)
         reply = await self._send(job, target, call)
         try:
             while follow := await self._answer(job, target, key, _Sent(reply, outgoing)):
@@ -134,57 +141,62 @@ class Relay:
         if reply.status >= 300:
             raise await self._refusal(job, target, key, reply)
         if sent.outgoing is None:
-            await self._bytes.relay(job, target, key, reply)
+            await self._bytes.relay(job, target, key, self._heard(job, target, reply))
             return None
-        return await self._translate.relay(job, target, key, reply, sent.outgoing)
+        if target.lane.task is None:
+            return await self._translate.relay(job, target, key, reply, sent.outgoing)
+        ask = partial(self._ask, job, target, key, sent.outgoing)
+        return await self._tasks.relay(job, target, key, reply, sent.outgoing.more, ask)
 
-    async def _send(self, job: Job, target: Target, call: Call) -> Reply:
+    def _heard(self, job: Job, target: Target, reply: Reply) -> Reply:
+        """The reply, listened to where its thoughts will be demanded back."""
+        if not target.channel.preset.replays or job.operation.task != CHAT:
+            return reply
+        provider = registry.chat_provider(target.lane.dialect)
+        if provider is None or b'"tools"' not in job.body.text():
+            return reply
+        return Listening(reply, provider, self.recall, job.meter.owner, job.stamp)
+
+    async def _ask(
+        self, job: Job, target: Target, key: Key, outgoing: Outgoing, body: bytes
+    ) -> tuple[str, bytes]:
+        """Another call like the one before, with another body."""
+        call = await call_for(job, target, key, replace(outgoing, body=body), self.recall)
+        reply = await self._send(job, target, call)
+        try:
+            if reply.status >= 300:
+                raise await self._refusal(job, target, key, reply)
+            return await read(job, reply)
+        finally:
+            await reply.aclose()
+
+    async def _send(
+        self, job: Job, target: Target, call: Call, origin: Origin | None = None
+    ) -> Reply:
         channel = target.channel
         try:
-            return await channel.carrier.send(channel.account.origin, call, channel.timeouts)
+            return await channel.carrier.send(
+                origin or channel.account.origin, call, channel.timeouts
+            )
         except CarrierError as error:
             raise carrier_failure(job, error) from error
 
     async def _follow(
         self, job: Job, target: Target, key: Key, outgoing: Outgoing | None, follow: FollowUp
     ) -> tuple[Outgoing | None, Reply]:
-        """Ask again where the provider answers later; its host stays what it is."""
+        """Ask again where the provider answers later, at its host or one that the catalog knows."""
         if time.monotonic_ns() - job.meter.started_ns > MAX_POLLS_S * 1e9:
             raise failure(job, "the provider did not finish in time")
         await asyncio.sleep(follow.wait_s)
         parts = urlsplit(follow.url)
         path = (parts.path + (f"?{parts.query}" if parts.query else "")).encode("ascii", "ignore")
-        lines = [*target.channel.account.headers(key.secret), *follow.headers]
-        reply = await self._send(job, target, Call(follow.method, path or b"/", lines))
+        account = target.channel.account
+        lines = [*account.headers(key.secret), *follow.headers]
+        origin = _elsewhere(account, parts.hostname or "")
+        reply = await self._send(job, target, Call(follow.method, path or b"/", lines), origin)
         if outgoing is not None:
             outgoing.streams = follow.streams
         return outgoing, reply
-
-    async def _call(self, job: Job, target: Target, key: Key, outgoing: Outgoing | None) -> Call:
-        account, lane = target.channel.account, target.lane
-        stream = job.envelope.stream
-        if outgoing is None:
-            operation = lane.operation
-            body, length = job.body.render(target, job.envelope)
-            lines = request_headers(job.headers, (*job.body.headers, *account.headers(key.secret)))
-        else:
-            operation, stream, length = outgoing.operation, outgoing.streams, None
-            body = edited(outgoing.body, target)
-            lines = [JSON_LINE, *account.headers(key.secret), *outgoing.headers]
-        if lane.wrap and isinstance(body, bytes):
-            body = wrapped(lane.wrap, body, dict(lines))
-            lines = [line for line in lines if not line[0].startswith(b"anthropic-")]
-        path = account.target(operation, target.model, stream=stream)
-        if account.signer is not None and isinstance(body, bytes):
-            lines += await account.signer.sign(
-                key.secret,
-                method=b"POST",
-                host=account.origin.authority.decode(),
-                target=path,
-                body=body,
-                now_s=time.time(),
-            )
-        return Call(b"POST", path, lines, body, length)
 
     async def _refusal(self, job: Job, target: Target, key: Key, reply: Reply) -> UpstreamError:
         """The provider's refusal as the client will see it, if no other target does better."""
@@ -215,6 +227,13 @@ class Relay:
             content_type=content_type(reply.headers) or "application/json",
             headers=retry_after(reply.headers),
         )
+
+
+def _elsewhere(account: Account, host: str) -> Origin | None:
+    """A provider's other host that its answer names, if the catalog knows it; None: its own."""
+    if any(fnmatchcase(host, pattern) for pattern in account.preset.follow_hosts):
+        return Origin("https", host, 443)
+    return None
 
 
 def _note(job: Job, outgoing: Outgoing) -> None:

@@ -223,7 +223,8 @@ class Snapshot:
         self, channel: Channel, asked: str, name: str, wanted: Wanted, route: Route | None = None
     ) -> Target | None:
         model = channel.model_map.get(name, name)
-        lane = lane_for(channel.account, wanted, model, translate=channel.think_tags)
+        translate = channel.think_tags or channel.account.translates
+        lane = lane_for(channel.account, wanted, model, translate=translate)
         if lane is None:
             return None
         weight = channel.weight if route is None or route.weight is None else route.weight

@@ -56,6 +56,7 @@ class Stored:
         self._bounds = bounds or Bounds()
         self._shelves: dict[Owner, _Shelf] = {}
         self._used: OrderedDict[tuple[Owner, str], None] = OrderedDict()
+        self._claims: dict[str, int] = {}  # names, and how many tokens know each
         self._size = 0
         self._purged_ms = 0
 
@@ -104,7 +105,7 @@ class Stored:
         own = self._shelves.get(owner)
         if own is not None and name in own.names:
             return False
-        return any(name in other.names for other in self._shelves.values())
+        return name in self._claims
 
     async def forget(self, owner: Owner, name: str, *, disk: bool) -> None:
         """Delete it. Raises `ApiError` 503 where the disk cannot be written."""
@@ -158,7 +159,10 @@ class Stored:
         self._drop(owner, kept.id)
         own = self._shelves.setdefault(owner, _Shelf())
         own.entries[kept.id] = kept
-        own.names.update(dict.fromkeys(kept.names, kept.id))
+        for inner in kept.names:
+            if inner not in own.names:
+                self._claims[inner] = self._claims.get(inner, 0) + 1
+            own.names[inner] = kept.id
         own.size += kept.size
         self._size += kept.size
         self._used[owner, kept.id] = None
@@ -177,11 +181,19 @@ class Stored:
         for inner in kept.names:
             if own.names.get(inner) == name:
                 del own.names[inner]
+                self._unclaim(inner)
         own.size -= kept.size
         self._size -= kept.size
         del self._used[owner, name]
         if not own.entries:
             del self._shelves[owner]
+
+    def _unclaim(self, inner: str) -> None:
+        left = self._claims[inner] - 1
+        if left:
+            self._claims[inner] = left
+        else:
+            del self._claims[inner]
 
     def _expired(self, now_ms: int) -> Iterator[tuple[Owner, str]]:
         for owner, own in self._shelves.items():

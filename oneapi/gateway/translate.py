@@ -23,7 +23,8 @@ from oneapi.dialects.base_think import ThinkSplitter, split_response
 from oneapi.dialects.base_turns import with_media
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.gateway.answering import Answering, content_type, rest_of
-from oneapi.gateway.failures import WORDS, carrier_failure, cleaned, failure
+from oneapi.gateway.counting import input_tokens
+from oneapi.gateway.failures import WORDS, carrier_failure, error_of_answer, failure
 from oneapi.gateway.job import Job
 from oneapi.gateway.lanes import Lane
 from oneapi.gateway.media import Fetcher
@@ -34,7 +35,7 @@ from oneapi.gateway.wraps import BEDROCK, Unwrapping
 from oneapi.ir import ChatRequest, ChatResponse, Event, Failed, Finish
 from oneapi.net.base import CarrierError, Reply
 from oneapi.providers.quirks import apply
-from oneapi.wire.json import decode, encode
+from oneapi.wire.json import MalformedJSON, decode, encode
 
 MAX_ANSWER = 256 * 1024 * 1024
 SLOW = 1024 * 1024
@@ -53,8 +54,6 @@ class TranslateLane:
     async def outgoing(self, job: Job, target: Target) -> Outgoing:
         """The request as the target's dialect wants it. Raises `ApiError` 400."""
         lane = target.lane
-        if lane.task is not None:
-            return lane.task.render_request(await question(job), target.model, lane.hints)
         assert lane.chat is not None
         chat = self._recall.restored(job.meter.owner, await parsed(job))
         urls = lane.chat.fetches(chat, lane.hints)
@@ -69,9 +68,6 @@ class TranslateLane:
         """Answer the client, or say what must be asked next. Raises `UpstreamError` as long as
         another target may do better.
         """
-        if target.lane.task is not None:
-            await self._task(job, target, reply)
-            return None
         answer = _Answer(job, target, key, reply)
         if target.lane.wrap == BEDROCK and outgoing.streams:
             answer.reply = Unwrapping(reply)
@@ -79,22 +75,6 @@ class TranslateLane:
             await self._streamed(answer)
             return None
         return await self._whole(answer)
-
-    async def _task(self, job: Job, target: Target, reply: Reply) -> None:
-        lane, face = target.lane, job.task_face
-        assert lane.task is not None
-        assert face is not None
-        try:
-            body = await reply.read(MAX_ANSWER)
-        except CarrierError as error:
-            raise carrier_failure(job, error) from error
-        result = lane.task.parse_response(content_type(reply.headers), body, job.question)
-        job.meter.usage = result.usage
-        job.meter.first_byte()
-        kind, rendered = face.render_response(result, job.question, named(job, target))
-        cost = await self._answering.settle(job, 200, "complete")
-        head = self._answering.own_head(job, target, kind, cost)
-        await job.client.answer(200, head, rendered)
 
     async def _whole(self, answer: _Answer) -> FollowUp | None:
         job, target = answer.job, answer.target
@@ -315,16 +295,7 @@ class _Answer:
 
     def upstream(self, error: ApiError) -> UpstreamError:
         """A provider's error inside a successful status, cleaned; another target may do better."""
-        retryable = error.retryable if isinstance(error, UpstreamError) else True
-        return UpstreamError(
-            error.status,
-            cleaned(error.message, self.target, self.key),
-            code=error.code,
-            kind=error.kind,
-            retryable=retryable and self.job.body.repeatable,
-            original_status=self.reply.status,
-            headers=error.headers,
-        )
+        return error_of_answer(self.job, self.target, self.key, error, self.reply.status)
 
 
 def _quirked(outgoing: Outgoing, lane: Lane) -> Outgoing:
@@ -351,13 +322,12 @@ def _parse(job: Job, raw: bytes) -> ChatRequest:
     return job.face.parse_request(body, job.envelope)
 
 
-async def question(job: Job) -> object:
-    """The request of a task other than chat."""
-    if job.question is None:
-        assert job.task_face is not None
-        raw = job.body.text()
-        job.question = job.task_face.parse_request(decode(raw), job.envelope)
-    return job.question
+def estimated_input(job: Job) -> int:
+    """Tokens of a chat's input, for what a provider did not count; 0 where it cannot be read."""
+    try:
+        return input_tokens(job.chat or _parse(job, job.body.text()))
+    except (ApiError, MalformedJSON):
+        return 0
 
 
 def named(job: Job, target: Target) -> Stamp:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Protocol
 
-from oneapi.net.shared import ClientGone, Common, Message, Scope, error_body
+from oneapi.net.shared import ClientGone, Common, Message, Scope, error_body, shown
 
 log = logging.getLogger("oneapi.front")
 
@@ -204,7 +204,7 @@ class Exchange:
         except ClientGone:
             self._give_up(503, "the client left", code="request_cancelled")
         except Exception:
-            target = self.scope["raw_path"].decode("ascii")
+            target = shown(self.scope["path"])
             log.exception("application failed: %s %s", self.scope["method"], target)
             self._give_up(500, "internal error", code="internal_error")
         finally:

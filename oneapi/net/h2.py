@@ -44,6 +44,7 @@ from oneapi.net.shared import (
     Scope,
     Send,
     error_body,
+    shown,
 )
 
 log = logging.getLogger("oneapi.front")
@@ -306,7 +307,7 @@ class _Request:
         except ClientGone:
             pass
         except Exception:
-            target = self._scope["raw_path"].decode("ascii")
+            target = shown(self._scope["path"])
             log.exception("application failed: %s %s", self._scope["method"], target)
             await self._give_up(500, "internal error", code="internal_error")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,6 +29,14 @@ class FrontLimits:
     body_idle_s: float = 30.0  # between chunks of a body while the application waits for it
     write_high: int = 262_144  # the transport's high-water mark
     send_idle_s: float = 120.0  # a reader that takes nothing for this long is dropped
+
+
+_SECRET = re.compile(r"(?<=/key/)[^/?]+|sk-[0-9A-Za-z_-]{8,}", re.IGNORECASE)
+
+
+def shown(path: str) -> str:
+    """A path as it may be written down: a key that stands in it, rightly or not, is masked."""
+    return _SECRET.sub("***", path)
 
 
 class ClientGone(OSError):

@@ -110,12 +110,14 @@ class Account:
         """What is known of a public model; nothing of those on the user's own machine."""
         return None if self.preset.local else facts_for(model)
 
-    def quirks_for(self, dialect: str, model: str) -> tuple[Quirk, ...]:
-        """What its provider does otherwise there, for `quirks.apply`."""
+    def quirks_for(self, dialect: str, model: str, task: str | None = None) -> tuple[Quirk, ...]:
+        """What its provider does otherwise there, for `quirks.apply`: in one task, or in any."""
         return tuple(
             q
             for q in self.preset.quirks
-            if q.dialect == dialect and fnmatchcase(model.lower(), q.models)
+            if q.dialect == dialect
+            and (not q.task or task in (None, q.task))
+            and fnmatchcase(model.lower(), q.models)
         )
 
     def models_target(self) -> bytes:

@@ -13,6 +13,9 @@ from types import MappingProxyType
 CHAT = "openai-chat"
 ANTHROPIC = "anthropic"
 
+TASKS = ("chat", "embeddings", "rerank", "images", "speech", "transcription", "moderation")
+"""What operations are for, whatever their dialect (`Operation.task`)."""
+
 PATHS: Mapping[str, str] = MappingProxyType(
     {
         "chat": "/chat/completions",
@@ -30,8 +33,17 @@ PATHS: Mapping[str, str] = MappingProxyType(
 )
 """Where OpenAI's dialect has its operations, below the version path."""
 
-EXTRA: Mapping[str, str] = MappingProxyType({"rerank": "/rerank", "ocr": "/ocr"})
-"""Operations of no dialect of their own, which a preset must name: rerank in Jina's shape."""
+EXTRA: Mapping[str, str] = MappingProxyType(
+    {
+        "ocr": "/ocr",
+        "images.other": "/images/generations",
+        "speech.other": "/audio/speech",
+        "moderations.other": "/moderations",
+    }
+)
+"""Operations of no dialect of their own, which a preset must name; `x.other` is nearly OpenAI's x,
+and requests for it are rendered.
+"""
 
 _AIGC = "^/api/v1/services/aigc"
 _DIALECTS: tuple[tuple[str, Mapping[str, str]], ...] = (
@@ -58,6 +70,7 @@ _DIALECTS: tuple[tuple[str, Mapping[str, str]], ...] = (
             "generate.stream": "/models/{model}:streamGenerateContent?alt=sse",
             "gemini.count_tokens": "/models/{model}:countTokens",
             "gemini.embed": "/models/{model}:embedContent",
+            "gemini.embed_single": "/models/{model}:embedContent",
             "gemini.batch_embed": "/models/{model}:batchEmbedContents",
             "gemini.predict": "/models/{model}:predict",
         },
@@ -94,9 +107,11 @@ _DIALECTS: tuple[tuple[str, Mapping[str, str]], ...] = (
             "dashscope.chat": f"{_AIGC}/text-generation/generation",
             "dashscope.multimodal": f"{_AIGC}/multimodal-generation/generation",
             "dashscope.embed": "^/api/v1/services/embeddings/text-embedding/text-embedding",
+            "dashscope.images": f"{_AIGC}/text2image/image-synthesis",
             "dashscope.rerank": "^/api/v1/services/rerank/text-rerank/text-rerank",
         },
     ),
+    ("rerank", {"rerank": "/rerank"}),
     ("cloudflare", {"cloudflare.run": "../run/{model}"}),
     ("deepl", {"deepl.translate": "^/v2/translate"}),
     (
@@ -116,10 +131,10 @@ ALL: Mapping[str, str] = MappingProxyType(
 """Operation → its usual path."""
 
 _OPTIONS = (
-    (CHAT, "thinking thoughts accepts flat_text json_schema fetch_images"),
+    (CHAT, "thinking thoughts accepts flat_text json_schema fetch_images image_size"),
     ("openai-responses", ""),
     (ANTHROPIC, "thinking fetch_urls system_inside anthropic_version"),
-    ("gemini", "thinking signatures nested_media schema"),
+    ("gemini", "thinking signatures nested_media schema embed embed_most images voices"),
     (
         "ollama",
         "num_ctx keep_alive think num_batch num_gpu main_gpu num_thread use_mmap num_keep min_p "
@@ -127,15 +142,17 @@ _OPTIONS = (
     ),
     (
         "bedrock-converse",
-        "guardrailConfig performanceConfig requestMetadata additionalModelRequestFields",
+        "guardrailConfig performanceConfig requestMetadata additionalModelRequestFields "
+        "embed images rerank_version",
     ),
-    ("cohere", "safety_mode citation_options strict_tools priority"),
+    ("cohere", "safety_mode citation_options strict_tools priority input_type"),
     (
         "dashscope",
-        "multimodal cache_marks workspace plugin data_inspection enable_code_interpreter "
+        "multimodal images cache_marks workspace plugin data_inspection enable_code_interpreter "
         "enable_search enable_thinking thinking_budget incremental_output max_input_tokens "
         "repetition_penalty search_options translation_options vl_high_resolution_images",
     ),
+    ("rerank", ""),
     ("cloudflare", "image_field max_tokens lora repetition_penalty chat_template_kwargs"),
     (
         "deepl",

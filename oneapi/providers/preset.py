@@ -82,7 +82,8 @@ class ModelDialects:
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """What a provider does otherwise in `dialect`, for models that match `models`.
+    """What a provider does otherwise in `dialect`, for models that match `models`, and for one
+    `task` alone where it names one (images).
 
     In a request that the gateway renders: `rename` fields, `drop` them, `set` them, keep numbers
     within `clamp`, in this order. `values` gives single values of a field the provider's word.
@@ -91,6 +92,7 @@ class Quirk:
 
     models: str = "*"
     dialect: str = "openai-chat"
+    task: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
@@ -124,7 +126,7 @@ class Preset:
     dialects       the wire formats it speaks, preferred first
     model_dialects which of them single models speak; the first match counts, default: all
     wrap           how Anthropic's format is transported: bedrock-invoke | vertex | "" as it is
-    operations     what it offers of OpenAI's dialect, and single ones of no dialect (rerank);
+    operations     what it offers of OpenAI's dialect, and single ones of no dialect (ocr);
                    default: all of PATHS
     lacks          what it does not offer of its other dialects
     paths          operation = its path, where that is not the usual one
@@ -139,6 +141,10 @@ class Preset:
     include_usage  whether `stream_options.include_usage` may be asked
     output_excludes_reasoning  completion_tokens does not count reasoning_tokens
     quirks         what else it does otherwise
+    betas          patterns of Anthropic's betas that it takes; others are not passed on
+    refuses        members of Anthropic's format that it refuses, as paths: `tools[].strict`
+    replays        it demands the thoughts before a call back with the call
+    follow_hosts   patterns of other hosts that its answers send the gateway to
     auth_statuses  statuses that speak of the channel's own account
     auth_errors    other answers that do
     retry_statuses statuses another target may do better on, besides 408, 429 and 5xx
@@ -178,6 +184,10 @@ class Preset:
     include_usage: bool = True
     output_excludes_reasoning: bool = False
     quirks: tuple[Quirk, ...] = ()
+    betas: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
+    replays: bool = False
+    follow_hosts: tuple[str, ...] = ()
     auth_statuses: frozenset[int] = frozenset({401, 402, 403})
     auth_errors: tuple[AuthError, ...] = ()
     retry_statuses: frozenset[int] = frozenset()

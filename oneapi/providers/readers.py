@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from oneapi.providers.operations import ALL, CHAT, DIALECTS, EXTRA, OPTIONS
+from oneapi.providers.operations import ALL, CHAT, DIALECTS, EXTRA, OPTIONS, TASKS
 from oneapi.providers.preset import AuthError, Derived, KeyAddress, Layout, ModelDialects, Quirk
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -203,7 +203,9 @@ def _auth_errors(value: object) -> tuple[AuthError, ...]:
     return tuple(found)
 
 
-_QUIRK = frozenset({"models", "dialect", "rename", "drop", "values", "set", "clamp", "options"})
+_QUIRK = frozenset(
+    {"models", "dialect", "task", "rename", "drop", "values", "set", "clamp", "options"}
+)
 
 
 def _quirks(value: object) -> tuple[Quirk, ...]:
@@ -219,6 +221,7 @@ def _quirk(table: Mapping[str, object]) -> Quirk:
     return Quirk(
         models=_text(table.get("models", "*")),
         dialect=dialect,
+        task=_one_of(table["task"], TASKS, "task") if "task" in table else "",
         options=MappingProxyType(options),
         rename=_mapping(table.get("rename", {})),
         drop=_texts(table.get("drop", [])),
@@ -262,6 +265,10 @@ READERS: Mapping[str, Callable[[object], Any]] = MappingProxyType(
         "dialects": _dialects,
         "model_dialects": _model_dialects,
         "wrap": _wrap,
+        "betas": _texts,
+        "refuses": _texts,
+        "replays": _flag,
+        "follow_hosts": _texts,
         "operations": _operations,
         "lacks": _lacks,
         "paths": _paths,

@@ -9,22 +9,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from oneapi.dialects import registry
 from oneapi.dialects.base import ClientDialect
 from oneapi.errors import ApiError
 from oneapi.gateway.gateway import Gateway
 from oneapi.gateway.logs import Hit
-from oneapi.net.shared import ClientGone, Receive, Scope, Send
+from oneapi.net.shared import ClientGone, Receive, Scope, Send, shown
 from oneapi.web.cold import cold_routes
-from oneapi.web.endpoint import JSON_HEAD
+from oneapi.web.endpoint import JSON_HEAD, NO_CORS
 from oneapi.web.exchange import Exchange
 from oneapi.web.routes import HotPaths
 
 log = logging.getLogger("oneapi.web")
 
 KEY = "/key/"
-GETS = frozenset({"/v1/responses", "/responses", "/openai/v1/responses"})
+GETS = frozenset({"/v1/responses", "/responses", "/openai/v1/responses", "/openai/responses"})
 """Relayed paths that also take other methods."""
 PREFLIGHT = [
     (b"access-control-allow-origin", b"*"),
@@ -84,7 +85,7 @@ class App:
         await self._cold(exchange, receive)
 
     async def _other_method(self, exchange: Exchange) -> None:
-        if exchange.method == "OPTIONS":
+        if exchange.method == "OPTIONS" and not exchange.path.startswith(NO_CORS):
             asked = exchange.headers.get(
                 b"access-control-request-headers", b"authorization, content-type"
             )
@@ -93,7 +94,7 @@ class App:
             )
         raise ApiError(
             405,
-            f"{exchange.path} takes POST, not {exchange.method}",
+            f"{shown(exchange.path)} takes POST, not {exchange.method}",
             code="method_not_allowed",
             headers={"allow": "POST, OPTIONS"},
         )
@@ -104,7 +105,7 @@ def _hit(exchange: Exchange) -> Hit:
     return Hit(
         time_ms=started_ms,
         method=exchange.method,
-        path=exchange.path,
+        path=shown(exchange.path),
         status=exchange.status,
         total_ms=time.time_ns() // 1_000_000 - started_ms,
         request_id=exchange.request_id,
@@ -113,15 +114,15 @@ def _hit(exchange: Exchange) -> Hit:
 
 
 def _take_key(exchange: Exchange) -> str:
-    """`/key/SECRET/api/chat`: the secret is taken out of the path, which is written masked."""
+    """`/key/SECRET/api/chat`: the secret is taken out of the path before anything is made of it."""
     secret, slash, rest = exchange.path[len(KEY) :].partition("/")
     exchange.path_key = secret
-    exchange.path = slash + rest
-    exchange.scope = {
-        **exchange.scope,
-        "path": exchange.path,
-        "raw_path": exchange.path.encode("utf-8", "replace"),
-    }
+    exchange.path = (slash + rest) or "/"
+    raw = exchange.path.encode("utf-8", "replace")
+    before, cut, after = exchange.scope.get("raw_path", b"")[len(KEY) :].partition(b"/")
+    if unquote(before.decode("ascii", "replace")) == secret:  # else a slash stood there escaped
+        raw = (cut + after) or b"/"
+    exchange.scope = {**exchange.scope, "path": exchange.path, "raw_path": raw}
     return exchange.path
 
 
@@ -133,7 +134,7 @@ def _dialect_of(path: str) -> ClientDialect:
 
 
 def _is_relay(path: str) -> bool:
-    starts = ("/v1/", "/v1beta/", "/v2/", "/models", "/engines/", "/openai/", "/api/")
+    starts = ("/v1/", "/v1beta/", "/v2/", "/models", "/engines/", "/openai/")
     return path.startswith(starts)
 
 

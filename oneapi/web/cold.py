@@ -13,13 +13,14 @@ from starlette.routing import BaseRoute, Route, Router
 
 from oneapi.errors import ApiError
 from oneapi.gateway.gateway import Gateway
-from oneapi.net.shared import Receive, Scope, Send
+from oneapi.net.shared import Receive, Scope, Send, shown
 from oneapi.web.endpoint import Endpoint
 from oneapi.web.exchange import Exchange
 from oneapi.web.models import GeminiList, GeminiOne, ModelList, ModelOne
 from oneapi.web.ollama import CHANGES, OllamaChange, OllamaLookup
 from oneapi.web.rawproxy import RawProxy
 from oneapi.web.refused import Refused, refused_routes
+from oneapi.web.responses_kept import ResponseLookup, socket_refused
 from oneapi.web.routes import GEMINI
 from oneapi.web.status import Status
 
@@ -33,11 +34,21 @@ class Strict(Route):
         if self.methods and scope["method"] not in self.methods:
             raise ApiError(
                 405,
-                f"{scope['path']} does not take {scope['method']}",
+                f"{shown(scope['path'])} does not take {scope['method']}",
                 code="method_not_allowed",
                 headers={"allow": ", ".join(sorted(self.methods))},
             )
         await super().handle(scope, receive, send)
+
+
+class Plain:
+    """An ASGI application that leaves no record, for every method."""
+
+    def __init__(self, answer: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope, receive, send)
 
 
 class Recorded:
@@ -75,8 +86,22 @@ def _operator(gateway: Gateway) -> list[BaseRoute]:
     ]
 
 
-def _clients(gateway: Gateway) -> list[BaseRoute]:
+def _responses(gateway: Gateway) -> list[BaseRoute]:
+    one = Recorded(ResponseLookup(gateway, "one"))
+    listed = Recorded(ResponseLookup(gateway, "input_items"))
+    cancel = Recorded(ResponseLookup(gateway, "cancel"))
     found: list[BaseRoute] = []
+    for prefix in ("/v1", "", "/openai/v1", "/openai"):
+        start = f"{prefix}/responses"
+        found.append(Strict(start, Plain(socket_refused)))
+        found.append(Strict(f"{start}/{{response_id}}", one, methods=["GET", "DELETE"]))
+        found.append(Strict(f"{start}/{{response_id}}/input_items", listed, methods=["GET"]))
+        found.append(Strict(f"{start}/{{response_id}}/cancel", cancel, methods=["POST"]))
+    return found
+
+
+def _clients(gateway: Gateway) -> list[BaseRoute]:
+    found: list[BaseRoute] = _responses(gateway)
     for prefix in ("/v1", "", "/openai/v1"):
         found.append(Strict(f"{prefix}/models", Recorded(ModelList(gateway)), methods=["GET"]))
         found.append(
@@ -109,5 +134,5 @@ async def _healthz(request: Request) -> Response:
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     exchange: Exchange = scope["exchange"]
-    words = f"there is no {exchange.method} {exchange.path[:200]} here"
+    words = f"there is no {exchange.method} {shown(exchange.path)[:200]} here"
     raise ApiError(404, words, code="unknown_url")

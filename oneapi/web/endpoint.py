@@ -23,6 +23,8 @@ log = logging.getLogger("oneapi.web")
 
 JSON_HEAD = [(b"content-type", b"application/json")]
 OPENAI = "openai-chat"
+NO_CORS = "/api/"
+"""Where web pages of other sites never get an answer that they can read (D35)."""
 
 
 class Endpoint(ABC):
@@ -31,6 +33,8 @@ class Endpoint(ABC):
     name: str
     query_key = False
     """Whether `?key=` is a credential here (D40)."""
+    errors_in_band = False
+    """Whether an error may follow what has been sent, although its type is none of a stream."""
 
     def __init__(self, gateway: Gateway, dialect: str = OPENAI) -> None:
         self.gateway = gateway
@@ -94,7 +98,9 @@ class Endpoint(ABC):
         presented = exchange.path_key or credential(
             exchange.headers, exchange.query, query_key=self.query_key
         )
-        exchange.cors = presented != ""  # keyless calls are no business of web pages (D35)
+        exchange.cors = presented != "" and not exchange.path.startswith(
+            NO_CORS
+        )  # keyless calls are no business of web pages (D35)
         identity = identify(
             exchange.snapshot,
             self.gateway.state,
@@ -110,7 +116,7 @@ class Endpoint(ABC):
         meter.caller = caller
         flight.user = caller.user
         flight.token = caller.token
-        exchange.cors = not caller.anonymous
+        exchange.cors = exchange.cors and not caller.anonymous
         return identity
 
     def _left(self, meter: Meter) -> None:
@@ -119,7 +125,8 @@ class Endpoint(ABC):
             meter.settle(self.gateway.books, 499, "client_left", "client_left")
 
     async def _refuse(self, exchange: Exchange, meter: Meter, error: ApiError) -> None:
-        given = self.dialect.error_status(error)
+        own = isinstance(error, UpstreamError) and error.body is not None  # in its dialect already
+        given = error.status if own else self.dialect.error_status(error)
         if not meter.settled:
             status = exchange.status or given
             how: Settlement = "failed" if meter.attempts else "refused"
@@ -130,7 +137,7 @@ class Endpoint(ABC):
                 await committed
             except StoreError as failure:
                 log.error("request %s: its record is not written: %s", exchange.request_id, failure)
-        if exchange.begun and not exchange.streams:
+        if exchange.begun and not (exchange.streams or self.errors_in_band):
             raise ClientGone("its answer cannot be completed")  # sound, say: nothing may follow it
         if exchange.begun:
             return await exchange.finish(self.dialect.stream_error(error, exchange.request_id))

@@ -76,7 +76,8 @@ def _list(exchange: Exchange, found: list[Card]) -> bytes:
         facts = {card.name: _anthropic_facts(card) for card in found}
         return anthropic.models_list([(card.name, card.owner) for card in found], facts)
     facts_of = {card.name: _facts(card) for card in found}
-    return openai.models_list([(card.name, card.owner) for card in found], facts_of)
+    named = [(card.name, card.owner) for card in found]
+    return openai.models_list(named, facts_of, catalog=b"client_version=" in exchange.query)
 
 
 def _one(exchange: Exchange, card: Card) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from oneapi.errors import ApiError
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.state import Flight
+from oneapi.net.shared import shown
 from oneapi.web.endpoint import Endpoint
 from oneapi.web.exchange import Exchange
 
@@ -39,7 +40,7 @@ class Refused(Endpoint):
         raise ApiError(
             501,
             f"this gateway does not offer {FAMILIES[part]} "
-            f"({exchange.method} {exchange.path[:100]})",
+            f"({exchange.method} {shown(exchange.path)[:100]})",
             code="api_not_implemented",
             kind="one_api_error",
             headers={"x-should-retry": "false"},

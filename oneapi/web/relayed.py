@@ -6,6 +6,7 @@ The one door: identify → read → resolve → hold → relay → settle.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from oneapi.dialects import registry
 from oneapi.dialects.base import Operation, Stamp
@@ -20,6 +21,8 @@ from oneapi.gateway.lanes import Wanted
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.snapshot import Target
 from oneapi.gateway.state import Flight
+from oneapi.gateway.tasklane import estimated_tokens
+from oneapi.gateway.translate import estimated_input
 from oneapi.ir import Envelope
 from oneapi.web.body import read_form, read_json
 from oneapi.web.endpoint import JSON_HEAD, OPENAI, Endpoint
@@ -50,7 +53,7 @@ class Relayed(Endpoint):
         self.wanted = Wanted(dialect, operation)
         self._stream = stream
         self._path_model_wins = path_model_wins
-        self._face = registry.face(dialect, operation.name)
+        self.face = registry.face(dialect, operation.name)
         self._task_face = registry.task_face(dialect, operation.name)
 
     async def handle(
@@ -63,6 +66,7 @@ class Relayed(Endpoint):
         meter.stream = flight.stream = envelope.stream
         meter.request = body.text()
         targets = self.targets(exchange, identity, envelope)
+        body, targets = await self.continued(meter, envelope, body, targets)
         own = self.own_answer(meter, envelope, body)
         if own is not None:
             _, committed = meter.settle(self.gateway.books, 200, "complete")
@@ -70,6 +74,14 @@ class Relayed(Endpoint):
             return await exchange.answer(200, JSON_HEAD, own)
         job = self.job(exchange, identity, envelope, body, meter, flight)
         await self.relay(job, targets)
+
+    async def continued(
+        self, meter: Meter, envelope: Envelope, body: Body, targets: tuple[Target, ...]
+    ) -> tuple[Body, tuple[Target, ...]]:
+        """The request with what it follows, and who of the targets can answer it: the usual one
+        follows nothing. Raises `ApiError`.
+        """
+        return body, targets
 
     def own_answer(self, meter: Meter, envelope: Envelope, body: Body) -> bytes | None:
         """What the gateway answers by itself, None for what a provider must: the usual case."""
@@ -92,7 +104,7 @@ class Relayed(Endpoint):
         flight: Flight,
     ) -> Job:
         settings = exchange.snapshot.settings.server
-        return Job(
+        job = Job(
             dialect=self.dialect,
             operation=self.operation,
             envelope=envelope,
@@ -104,9 +116,14 @@ class Relayed(Endpoint):
             stamp=stamp(meter),
             debug=settings.debug_headers == "always"
             or (settings.debug_headers == "admins" and identity.caller.admin),
-            face=self._face,
+            face=self.face,
             task_face=self._task_face,
         )
+        if self.face is not None and self.dialect.NAME != OPENAI:
+            meter.count = partial(estimated_input, job)
+        if self._task_face is not None and self.dialect.NAME != OPENAI:
+            meter.count = partial(estimated_tokens, job)
+        return job
 
     async def _read(self, exchange: Exchange, path_model: str | None) -> tuple[Envelope, Body]:
         server = exchange.snapshot.settings.server

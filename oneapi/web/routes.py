@@ -5,13 +5,16 @@ that hold a model's name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from oneapi.dialects import anthropic, gemini, registry, responses
+from oneapi.dialects import anthropic, gemini, gemini_array, registry, responses
 from oneapi.gateway.gateway import Gateway
+from oneapi.gateway.lanes import Wanted
 from oneapi.web.counting import Counting
 from oneapi.web.ollama import OllamaChat
 from oneapi.web.relayed import Relayed
+from oneapi.web.responses import Compaction, InputTokens, Responses
 from oneapi.wire.json import JSON
 
 OPENAI: Final = "openai-chat"
@@ -19,6 +22,7 @@ RESPONSES: Final = "openai-responses"
 ANTHROPIC: Final = "anthropic"
 GEMINI: Final = "gemini"
 OLLAMA: Final = "ollama"
+RERANK: Final = "rerank"
 
 PREFIXES: Final = ("/v1", "", "/openai/v1")
 """Every route of OpenAI's and Anthropic's stands with and without its version."""
@@ -39,6 +43,10 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     "responses.input_tokens": "count_tokens",
 }
 """What an operation is called in policies and records, where that is not its own name."""
+INTEGERS: Final[Mapping[str, str]] = {
+    "generateContent": "integers",
+    "streamGenerateContent": "streamIntegers",
+}
 
 
 def relayed(
@@ -57,8 +65,11 @@ class HotPaths:
         self.exact: dict[str, Relayed] = {}
         for operation in registry.client(OPENAI).OPERATIONS.values():
             self._add(gateway, OPENAI, operation.name)
-        self._add(gateway, RESPONSES, "responses")
+        self._add(gateway, RESPONSES, "responses", Responses)
+        self._add(gateway, RESPONSES, "responses.compact", Compaction)
         self._add(gateway, ANTHROPIC, "messages")
+        self._add(gateway, RERANK, "rerank")
+        self.exact["/v2/rerank"] = self.exact["/v1/rerank"]
         for prefix in PREFIXES:
             self.exact[f"{prefix}/messages/count_tokens"] = Counting(
                 gateway,
@@ -67,7 +78,7 @@ class HotPaths:
                 chat="messages",
                 answer=anthropic.count_tokens_answer,
             )
-            self.exact[f"{prefix}/responses/input_tokens"] = Counting(
+            self.exact[f"{prefix}/responses/input_tokens"] = InputTokens(
                 gateway,
                 RESPONSES,
                 "responses.input_tokens",
@@ -79,7 +90,8 @@ class HotPaths:
             path = registry.client(OLLAMA).OPERATIONS[name].path.removeprefix("^")
             chat = registry.face(OLLAMA, name) is not None
             self.exact[path] = relayed(gateway, OLLAMA, name, OllamaChat if chat else Relayed)
-        self.exact["/openai/responses"] = self.exact["/v1/responses"]
+        for rest in ("", "/compact", "/input_tokens"):  # Azure's older path
+            self.exact[f"/openai/responses{rest}"] = self.exact[f"/v1/responses{rest}"]
         self._engines = relayed(gateway, OPENAI, "embeddings")
         self._azure = {
             operation.path: relayed(gateway, OPENAI, operation.name, path_model_wins=True)
@@ -89,9 +101,13 @@ class HotPaths:
             "generateContent": relayed(gateway, GEMINI, "generate", stream=False),
             "streamGenerateContent": relayed(gateway, GEMINI, "generate", stream=True),
             "array": relayed(gateway, GEMINI, "generate.array", stream=True),
+            "integers": _with_integers(relayed(gateway, GEMINI, "generate", stream=False)),
+            "streamIntegers": _with_integers(relayed(gateway, GEMINI, "generate", stream=True)),
             "embedContent": relayed(gateway, GEMINI, "gemini.embed"),
             "batchEmbedContents": relayed(gateway, GEMINI, "gemini.batch_embed"),
         }
+        array = self._verbs["array"]
+        array.dialect, array.errors_in_band = gemini_array, True
         counting = Counting(
             gateway,
             GEMINI,
@@ -115,8 +131,10 @@ class HotPaths:
             return self._engine(path)
         return self._verb(path, query) if ":" in path and MODELS in path else None
 
-    def _add(self, gateway: Gateway, dialect: str, name: str) -> None:
-        endpoint = relayed(gateway, dialect, name)
+    def _add(
+        self, gateway: Gateway, dialect: str, name: str, kind: type[Relayed] = Relayed
+    ) -> None:
+        endpoint = relayed(gateway, dialect, name, kind)
         for prefix in PREFIXES:
             self.exact[prefix + endpoint.operation.path] = endpoint
 
@@ -139,10 +157,20 @@ class HotPaths:
         """Gemini's `/v1beta/models/{model}:generateContent`, below any version."""
         before, _, verb = path.rpartition(":")
         model = before[before.index(MODELS) + len(MODELS) :]
-        if verb == "streamGenerateContent" and b"alt=sse" not in query:
+        if b"enum-encoding" in query:
+            verb = INTEGERS.get(verb, verb)
+        elif verb == "streamGenerateContent" and b"alt=sse" not in query:
             verb = "array"
         endpoint = self._verbs.get(verb)
         return (endpoint, model) if endpoint is not None and model else None
+
+
+def _with_integers(endpoint: Relayed) -> Relayed:
+    """For clients that ask for enums as integers: rendered here, whoever answers."""
+    operation = replace(endpoint.operation, name="generate.integers")
+    endpoint.wanted = Wanted(GEMINI, operation)
+    endpoint.face = gemini.face(integers=True)
+    return endpoint
 
 
 def _gemini_inside(body: JSON) -> JSON:

@@ -36,3 +36,39 @@ def test_every_channel_and_price_that_cannot_be_bound_is_named_with_its_place(
         f"{file}:8:12: channels.b.base_url: "
         "must not hold a name or a password: keys belong into `keys`",
     ]
+
+
+def test_a_channels_formats_and_a_policys_allowances_are_bound(tmp_path: Path) -> None:
+    found = snapshot(
+        tmp_path,
+        """[channels.o]
+type = "ollama"
+num_ctx = 8192
+think_tags = true
+[channels.g]
+type = "gemini"
+keys = ["secret-key"]
+[channels.g.safety]
+HARM_CATEGORY_HARASSMENT = "OFF"
+[policies.p]
+in_path = true
+store_responses = true
+store_responses_ttl = "1h"
+""",
+    )
+    ollama, gemini = found.channels["o"], found.channels["g"]
+    assert ollama.think_tags
+    assert ollama.account.dialects("m") == ("ollama",)
+    assert ollama.account.hints_for("m", "ollama").options["num_ctx"] == 8192
+    assert gemini.account.translates
+    assert gemini.account.hints_for("m", "gemini").safety
+
+
+def test_parts_of_a_key_are_hidden_like_the_key(tmp_path: Path) -> None:
+    found = snapshot(
+        tmp_path,
+        '[channels.b]\ntype = "bedrock"\nkeys = ["AKID:the-secret"]\nmodels = ["m"]\n'
+        'vars = { region = "eu-west-1" }\n',
+    )
+    channel = found.channels["b"]
+    assert {"AKID", "the-secret"} <= set(channel.secrets(channel.keys[0]))

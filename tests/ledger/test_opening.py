@@ -119,9 +119,9 @@ def test_migrating_keeps_a_private_copy_of_the_old_version(store: SqliteStore, p
     store.close()
     db = connect(path, busy_timeout_s=1)
     with contextlib.closing(db.conn):
-        migrate(db, path, migrations=two_versions(), version=2)
+        migrate(db, path, migrations=two_versions(), version=VERSION + 1)
         assert "colour" in db.table("records").columns_dict
-    kept = path.with_name("oneapi.db.v1-backup")
+    kept = path.with_name(f"oneapi.db.v{VERSION}-backup")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     with reading(kept) as old:
         assert "colour" not in old.table("records").columns_dict
@@ -140,9 +140,11 @@ def test_a_migration_that_fails_changes_nothing(store: SqliteStore, path: Path) 
     with contextlib.closing(db.conn):
         for _ in range(2):
             with pytest.raises(RuntimeError):
-                migrate(db, path, migrations=steps, version=3)
+                migrate(db, path, migrations=steps, version=VERSION + 2)
         assert "colour" not in db.table("records").columns_dict
-    assert path.with_name("oneapi.db.v1-backup-2").exists()  # no copy is written over another
+    assert path.with_name(
+        f"oneapi.db.v{VERSION}-backup-2"
+    ).exists()  # no copy is written over another
     SqliteStore(path).open()
 
 

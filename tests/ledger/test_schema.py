@@ -28,8 +28,11 @@ RECORDS_1 = """
     ttft_ms total_ms attempts request_id client
 """.split()
 
-
-TABLES = ("names", "tail", "revisions", "secrets")
+RESPONSES_2 = """
+    user token response_id model channel channel_key time_ms expires_ms native size names input
+    answer
+""".split()
+TABLES = ("names", "tail", "revisions", "secrets", "responses", "response_names")
 
 
 def test_the_columns_of_records_are_these(store: SqliteStore, path: Path) -> None:
@@ -60,6 +63,8 @@ def test_the_other_tables(store: SqliteStore, path: Path) -> None:
         "tail": ["seq", "record_id"],
         "secrets": ["name", "value"],
         "revisions": ["id", "revision", "time_ms", "outcome", "origin", "text"],
+        "responses": RESPONSES_2,
+        "response_names": ["user", "token", "name", "response_id"],
     }
     assert views == ["labels", "log"]
 

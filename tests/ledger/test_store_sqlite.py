@@ -321,7 +321,7 @@ def test_settings_of_the_file(store: SqliteStore, path: Path) -> None:
     assert pragma("synchronous") == 1  # normal
     assert pragma("auto_vacuum") == 2  # incremental
     assert pragma("application_id") == 0x31415049
-    assert pragma("user_version") == 1
+    assert pragma("user_version") == 2
 
 
 def test_the_key_for_fingerprints_is_one_for_all_who_open_the_file(

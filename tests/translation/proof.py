@@ -17,7 +17,8 @@ from oneapi.dialects.bedrock_invoke import InvokeUnwrapper
 from oneapi.ir import ChatRequest, ChatResponse, Event
 from tests.translation.canned import Canned
 from tests.translation.readers import READERS, Seen
-from tests.translation.recordings import EXCLUDES, Exchange, Truth, truth
+from tests.translation.recordings import Exchange
+from tests.translation.truths import EXCLUDES, Truth, truth
 
 OPERATIONS = {
     "openai-chat": "chat",
@@ -26,13 +27,6 @@ OPERATIONS = {
     "gemini": "generate",
     "ollama": "ollama.chat",
 }
-SPOKEN_AS = {
-    "bedrock-invoke": "anthropic",
-    "vertex-predict": "anthropic",
-    "openai-completions": "openai-chat",
-}
-"""Dialects that are another one's in a transport of their own."""
-
 ENDS: dict[str, dict[str, str]] = {
     "openai-chat": {
         "stop": "stop",
@@ -98,7 +92,7 @@ class Parsed:
 
 
 def parse(exchange: Exchange) -> Parsed:
-    name = SPOKEN_AS.get(exchange.dialect, exchange.dialect)
+    name = exchange.spoken
     provider = registry.chat_provider(name)
     assert provider is not None
     hints = Hints(output_excludes_reasoning=exchange.provider in EXCLUDES)
@@ -125,7 +119,7 @@ def expected(told: Truth, dialect: str, *, own: bool) -> Seen:
         end = ENDS[dialect]["refusal"]
     elif calls and told.end == "stop" and dialect in CALLS_END:
         end = ENDS[dialect]["tool_calls"]
-    return Seen(told.text, "", calls, end, used)
+    return Seen(told.text, told.thought, calls, end, used)
 
 
 def _arguments(value: Any, dialect: str) -> Any:
@@ -144,10 +138,9 @@ def problem(exchange: Exchange, dialect: str, server: Canned, *, stream: bool) -
     read: Callable[..., Seen] = READERS[dialect]
     seen = read(server.base, stream=stream)
     told = expected(truth(exchange), dialect, own=dialect == exchange.dialect)
-    seen.thought = ""
     wrong = [
         f"{name}: {getattr(seen, name)!r}, not {getattr(told, name)!r}"
-        for name in ("text", "calls", "end", "used")
+        for name in ("text", "thought", "calls", "end", "used")
         if getattr(seen, name) != getattr(told, name) and not (name == "end" and told.end is None)
     ]
     return "; ".join(wrong)

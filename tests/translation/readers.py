@@ -86,7 +86,7 @@ def _chat(answer: Any) -> Seen:
     choice = answer.choices[0]
     message = choice.message
     seen.text = _plain(message.content) or message.refusal or ""
-    seen.thought = getattr(message, "reasoning_content", None) or ""
+    seen.thought = _thought(message)
     seen.calls = [_openai_call(call) for call in message.tool_calls or ()]
     seen.end = choice.finish_reason
     return seen
@@ -97,6 +97,15 @@ def _plain(content: Any) -> str:
     if isinstance(content, list):
         return "".join(part["text"] for part in content if part.get("type") == "text")
     return content or ""
+
+
+def _thought(message: Any) -> str:
+    """Under one of the names that providers give it, or among the parts of a content."""
+    named = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    if named or not isinstance(message.content, list):
+        return named or ""
+    parts = [part["thinking"] for part in message.content if part.get("type") == "thinking"]
+    return "".join(inner["text"] for part in parts for inner in part)
 
 
 def _openai_call(call: Any) -> tuple[str, Any]:
@@ -116,7 +125,7 @@ def _chat_chunks(events: Iterable[Any]) -> Seen:
                 continue
             delta = choice.delta
             seen.text += _plain(delta.content) or delta.refusal or ""
-            seen.thought += getattr(delta, "reasoning_content", None) or ""
+            seen.thought += _thought(delta)
             for call in delta.tool_calls or ():
                 held = calls.setdefault(call.index, ["", ""])
                 custom = getattr(call, "custom", None)
@@ -166,8 +175,8 @@ def _response(answer: Any) -> Seen:
         elif item.type == "custom_tool_call":
             seen.calls.append((item.name, item.input))
         elif item.type == "reasoning":
-            seen.thought += "".join(part.text for part in item.summary)
-            seen.thought += "".join(part.text for part in item.content or ())
+            paragraphs = [*item.summary, *(item.content or ())]
+            seen.thought += "\n\n".join(part.text for part in paragraphs)
     return seen
 
 

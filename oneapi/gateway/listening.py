@@ -1,0 +1,53 @@
+"""Listens to answers of the byte lane whose thoughts must come back with their calls."""
+
+from __future__ import annotations
+
+from oneapi.dialects.base import ChatProvider, Hints, Stamp
+from oneapi.dialects.base_gather import Gatherer
+from oneapi.errors import ApiError
+from oneapi.gateway.recall import Owner, Recall
+from oneapi.net.base import Headers, Reply
+
+
+class Listening:
+    """A reply that is read along, at the price of parsing it; what passes is what came."""
+
+    def __init__(
+        self, reply: Reply, provider: ChatProvider, recall: Recall, owner: Owner, stamp: Stamp
+    ) -> None:
+        self._reply = reply
+        self._provider = provider
+        self._recall = recall
+        self._owner = owner
+        self._stamp = stamp
+        self._hints = Hints()
+        self._gatherer: Gatherer | None = Gatherer(provider.NAME)
+        self._parser = provider.stream_parser(self._hints, stamp)
+        self.status = reply.status
+        self.headers: Headers = reply.headers
+
+    async def chunk(self) -> bytes:
+        chunk = await self._reply.chunk()
+        gatherer = self._gatherer
+        if gatherer is not None:
+            try:
+                gatherer.feed(self._parser.feed(chunk) if chunk else self._parser.close())
+                if not chunk or self._parser.done:
+                    self._gatherer = None
+                    self._recall.remember(self._owner, gatherer.response())
+            except ApiError:  # the answer failed: there is nothing to remember of it
+                self._gatherer = None
+        return chunk
+
+    async def read(self, limit: int) -> bytes:
+        body = await self._reply.read(limit)
+        if b'"tool_calls"' in body:
+            try:
+                reply = self._provider.parse_response(body, self._hints, self._stamp)
+                self._recall.remember(self._owner, reply)
+            except ApiError:
+                pass
+        return body
+
+    async def aclose(self) -> None:
+        await self._reply.aclose()
