@@ -20,6 +20,7 @@ _MASKED = re.compile(
     rb"(?<![0-9A-Za-z_\-.])([0-9A-Za-z_\-.]*)"
     rb"(?:\*{2,}|\.{3}|\xe2\x80\xa6|\\u2026)([0-9A-Za-z_\-.*]*)"
 )
+_DELAY = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?s")
 _ECHO = 4
 """Characters of a key that an abbreviated one must show at an end to be taken for it."""
 _WHOLE = 8
@@ -84,6 +85,27 @@ def refused(value: JSON, status: int = 0) -> UpstreamError:
         retryable=status in (0, 408, 429) or status >= 500,
         original_status=status or 200,
     )
+
+
+def retry_delay(body: bytes) -> str:
+    """Whole seconds that an error's body asks to wait, for providers whose headers do not say it;
+    "" where none does. Google's `RetryInfo`: https://cloud.google.com/apis/design/errors (read
+    2026-11-24).
+    """
+    try:
+        value = decode(body)
+    except MalformedJSON:
+        return ""
+    if isinstance(value, list) and value:
+        value = value[0]
+    error = value.get("error") if isinstance(value, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        wait = detail.get("retryDelay") if isinstance(detail, dict) else None
+        found = _DELAY.fullmatch(wait) if isinstance(wait, str) else None
+        if found is not None:
+            return str(int(found[1]) + (int(found[2] or "0") > 0))
+    return ""
 
 
 def scrub(body: bytes, secrets: Sequence[str]) -> bytes:

@@ -180,7 +180,7 @@ def _texts(request: EmbeddingRequest) -> Outgoing:
     if kind not in _TYPES:
         dropped += [called(request, "purpose")] if kind else []
         kind = "search_document"
-    rest: Extra = {"input_type": kind, "embedding_types": ["float"]}
+    rest: Extra = {"input_type": kind}
     if request.dimensions is not None:
         rest["output_dimension"] = request.dimensions
     if request.truncate is not None:

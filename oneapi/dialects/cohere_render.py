@@ -35,6 +35,8 @@ from oneapi.ir import (
 )
 from oneapi.wire.json import JSON
 
+_PDF: Final = b"%PDF-"
+"""Such documents may consist of letters alone and are no text all the same."""
 _MOST_STOPS: Final = 5
 _MOST_P: Final = 0.99
 _LEAST_P: Final = 0.01
@@ -410,7 +412,8 @@ def _plain(item: JSON) -> bool:
 def _read(part: Media) -> str:
     """The text of a document that was given as bytes; "" where those are no text."""
     try:
-        return b64decode(part.data, validate=True).decode()
+        raw = b64decode(part.data, validate=True)
+        return "" if raw.startswith(_PDF) else raw.decode()
     except ValueError:
         return ""
 

@@ -104,7 +104,7 @@ class Rerank:
     OPERATIONS: Final[Sequence[str]] = (RERANK,)
 
     def render_request(self, request: RerankRequest, model: str, hints: Hints) -> Outgoing:
-        parameters: Extra = {"return_documents": False}
+        parameters: Extra = {}
         if request.top_n is not None:
             parameters["top_n"] = request.top_n
         if "instruct" in request.extra:

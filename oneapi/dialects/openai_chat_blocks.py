@@ -96,7 +96,7 @@ class ChoiceBlocks:
                 said = self._thoughts(said, delta, left, out)
             for name in said:
                 self._member(name, delta[name], left, out)
-        elif not self._blocks:
+        else:
             self._instead(choice, out)
         if left:
             left = {"delta": left}
@@ -159,9 +159,11 @@ class ChoiceBlocks:
         return True
 
     def _instead(self, choice: Extra, out: list[Event]) -> None:
-        """A chunk without a delta: a whole message, or the text of a legacy completion."""
+        """A chunk without a delta: the text of a legacy completion, or the whole message, which
+        says nothing new after deltas.
+        """
         message = choice.get("message")
-        if isinstance(message, dict):
+        if isinstance(message, dict) and not self._blocks:
             for name, value in message.items():
                 if value and name not in _QUIET:
                     self._member(name, value, {}, out)

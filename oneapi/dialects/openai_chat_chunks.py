@@ -3,6 +3,11 @@
 https://platform.openai.com/docs/api-reference/chat-streaming (read 2026-11-24): the role comes
 first, a call's id and name in its first chunk alone, one finish for each choice, the usage in a
 chunk without choices where it was asked for, `[DONE]` at the end.
+
+A stream that came in this dialect folds to what it folded to. Its chunks differ: a chunk with the
+role begins it, usage has a chunk of its own, a finish that came twice comes once and last, members
+that were told late stand in the finish chunk; the first id counts, padding (`obfuscation`, `p`) is
+left out, and of an error in mid-stream message, type and code remain.
 """
 
 from __future__ import annotations

@@ -1,6 +1,12 @@
 """Requests of the typed middle as OpenAI's chat writes them.
 
-Members that came in this dialect return as they came, as long as the middle still says the same.
+Members and messages that came in this dialect return as they came, as long as the middle still
+says the same; so an unchanged request is equal to the original. What is written anew is the same
+request in these words: null members are left out, a content of one plain text is a string, no
+content is "" or, beside calls, null; the limit is `Hints.limit_field`, seeds are `seed`, `any` is
+`required`, `stream: false` and empty descriptions are left out, a mark on a message stands on its
+last part, `document_url` is a `file`, a thought that was told in two members stands in one.
+
 For a request of another dialect, `Hints` say which words the provider knows; what it cannot be
 told is dropped and named. Of the channel's options these are read:
 

@@ -3,6 +3,10 @@
 https://platform.openai.com/docs/api-reference/chat/object (read 2026-11-24). Thoughts stand in
 `reasoning_content`; where a signature must come back with them they stand in `reasoning_details`
 too, and a call's in its `extra_content`: clients send back the members that they were given.
+
+An answer that came in this dialect is written as it came, but that null members may be left out or
+added, `object`, a call's `type` and an empty `message` are always there, and a content that was an
+object (JSON mode of some servers) is its text.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from oneapi.dialects.base_errors import describe, scrub
+from oneapi.dialects.base_errors import describe, retry_delay, scrub
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.gateway.job import Job
 from oneapi.gateway.snapshot import Key, Target
@@ -86,9 +86,12 @@ def word(code: str) -> str:
     return "".join(c for c in code[:MAX_CODE] if c.isprintable() and not "\ud800" <= c <= "\udfff")
 
 
-def retry_after(headers: Headers) -> dict[str, str]:
+def retry_after(headers: Headers, body: bytes = b"") -> dict[str, str]:
+    """When to try again, as the provider's headers say it, or its error's `body`."""
     wanted = (b"retry-after", b"retry-after-ms", b"x-should-retry")
-    return {n.decode(): v.decode("latin-1") for n, v in headers if n in wanted}
+    found = {n.decode(): v.decode("latin-1") for n, v in headers if n in wanted}
+    wait = retry_delay(body) if body and not found else ""
+    return {"retry-after": wait} if wait else found
 
 
 def no_key() -> ApiError:

@@ -225,7 +225,7 @@ class Relay:
             original_status=reply.status,
             body=scrub(body, secrets) if whole and lane.native else None,
             content_type=content_type(reply.headers) or "application/json",
-            headers=retry_after(reply.headers),
+            headers=retry_after(reply.headers, b"" if lane.native else body),
         )
 
 

@@ -128,12 +128,12 @@ class TranslateLane:
         try:
             while not parser.done and (chunk := await answer.reply.chunk()):
                 out = stream.take(source.feed(chunk))
-                if watch.failed is not None:
-                    break
                 if out:
                     if not job.client.begun:
                         await answer.begin(self._answering)
                     await job.client.write(out)
+                if watch.failed is not None:
+                    break
         except CarrierError as error:
             broke = error
         if watch.failed is None:

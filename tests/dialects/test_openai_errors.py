@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneapi.dialects.openai import (
+    error_status,
     model_entry,
     models_list,
     parse_error,
@@ -159,3 +160,24 @@ def test_the_models_list_has_the_originals_members() -> None:
     )
     permission = one["permission"][0]
     assert (permission["object"], permission["organization"]) == ("model_permission", "*")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("overloaded_error", "server_error"),
+        ("not_found_error", "invalid_request_error"),
+        ("RESOURCE_EXHAUSTED", "rate_limit_error"),
+        ("ValidationException", "invalid_request_error"),
+        ("upstream_error", "upstream_error"),
+        ("insufficient_quota", "insufficient_quota"),
+    ],
+)
+def test_kinds_of_other_dialects_are_told_in_this_ones_words(kind: str, expected: str) -> None:
+    body = render_error(ApiError(400, "no", code="c", kind=kind))
+    assert json.loads(body)["error"]["type"] == expected
+
+
+@pytest.mark.parametrize(("status", "expected"), [(529, 503), (429, 429), (404, 404), (502, 502)])
+def test_a_status_that_only_another_dialect_knows_is_translated(status: int, expected: int) -> None:
+    assert error_status(ApiError(status, "no", code="c")) == expected

@@ -1,4 +1,4 @@
-"""What Codex CLI sends and understands, as its own client has it (openai/codex, read 2026-11-24)."""
+"""What Codex CLI sends and understands, as its own client has it (openai/codex, 2026-11-24)."""
 
 from __future__ import annotations
 

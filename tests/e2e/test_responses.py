@@ -1,60 +1,29 @@
-"""The Responses API as a service: Codex's exchange, stored answers, whose they are, compaction."""
+"""The Responses API as a service: stored answers, whose they are, compaction."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e import codex
-from tests.e2e.harness import (
-    KEY,
-    Answer,
-    Received,
-    Reply,
-    Running,
-    Upstream,
-    gateway,
-    json_reply,
-    people,
-    scripted_upstream,
-    sse_reply,
+from tests.e2e.harness import Running, Upstream, gateway, json_reply, scripted_upstream, sse_reply
+from tests.e2e.responses import (
+    KEEPER,
+    OTHER,
+    PATH,
+    ask,
+    asked,
+    configuration,
+    create,
+    play,
+    response,
+    sse_chat,
+    terminal,
 )
-from tests.e2e.talk import REPLY, error_of, head, raw
-
-JSON = Any
-OTHER = "sk-" + "othe" * 12
-KEEPER = "sk-" + "keep" * 12
-PATH = "/v1/responses"
-SOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
-
-
-def configuration(url: str) -> str:
-    channel = '[channels.{}]\ntype = "{}"\nbase_url = "{}{}"\nkeys = {}\nmodels = {}\n'
-    rows = [
-        ("chat", "openai-compatible", url, "/chat/v1", '["up"]', '["chat-*"]'),
-        ("claude", "anthropic", url, "/claude/v1", '["up"]', '["claude-*"]'),
-        ("native", "openai", url, "/native/v1", '["one", "two"]', '["gpt-5-codex", "shared"]'),
-        ("second", "openai", url, "/second/v1", '["up"]', '["shared"]'),
-    ]
-    found = "".join(channel.format(*row) + "discover = false\n" for row in rows)
-    aliases = (
-        '[models.alias]\nroutes = [{ channel = "native", model = "gpt-5-codex" }]\n'
-        "[models.mixed]\nroutes = [\n"
-        '  { channel = "native", model = "gpt-5-codex", priority = -1 },\n'
-        '  { channel = "chat", model = "chat-m" },\n]\n'
-    )
-    keeper = 'store_responses = true\nstore_responses_ttl = "1h"'
-    return (
-        found
-        + aliases
-        + people()
-        + people(name="other", key=OTHER)
-        + people(name="keeper", key=KEEPER, policy=keeper)
-    )
+from tests.e2e.talk import REPLY, error_of
 
 
 @pytest.fixture(scope="module")
@@ -67,224 +36,6 @@ def upstream() -> Iterator[Upstream]:
 def running(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Running]:
     with gateway(tmp_path_factory.mktemp("gateway"), configuration(upstream.url)) as found:
         yield found
-
-
-def play(upstream: Upstream, *replies: Reply) -> None:
-    """Answer the next requests so, the last reply for ever."""
-    waiting = list(replies)
-    upstream.received.clear()
-    upstream.script = lambda _: waiting.pop(0) if len(waiting) > 1 else waiting[0]
-
-
-def asked(upstream: Upstream) -> Received:
-    return upstream.received[-1]
-
-
-def response(name: str = "resp_up_1", text: str = "2", **members: JSON) -> JSON:
-    """A whole answer of a provider that speaks the dialect."""
-    content = [{"type": "output_text", "text": text, "annotations": []}]
-    item = {"id": f"msg_{name}", "type": "message", "status": "completed", "role": "assistant"}
-    return {
-        "id": name,
-        "object": "response",
-        "created_at": 1,
-        "status": "completed",
-        "model": "gpt-5-codex",
-        "output": [{**item, "content": content}],
-        "store": True,
-        "usage": {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10},
-        **members,
-    }
-
-
-def terminal(answer: JSON) -> bytes:
-    event = {"type": "response.completed", "sequence_number": 2, "response": answer}
-    return b"event: response.completed\ndata: " + json.dumps(event).encode() + b"\n\n"
-
-
-def sse_chat(*deltas: JSON, finish: str) -> Reply:
-    def chunk(delta: JSON, reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        value = {"id": "c", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}
-        return b"data: " + json.dumps(value).encode() + b"\n\n"
-
-    usage = {"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 59}
-    last = json.dumps({"id": "c", "model": "m", "choices": [], "usage": usage}).encode()
-    chunks = [*map(chunk, deltas), chunk({}, finish)]
-    return sse_reply(*chunks, b"data: " + last + b"\n\n", b"data: [DONE]\n\n")
-
-
-def call_of(index: int, name: str, call_id: str, arguments: str) -> JSON:
-    function = {"name": name, "arguments": arguments}
-    call = {"index": index, "id": call_id, "type": "function", "function": function}
-    return {"tool_calls": [call]}
-
-
-def sse_claude(*blocks: tuple[JSON, list[JSON]], stop: str) -> Reply:
-    def event(value: JSON) -> bytes:
-        return f"event: {value['type']}\ndata: {json.dumps(value)}\n\n".encode()
-
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x"}
-    usage = {"input_tokens": 40, "output_tokens": 1}
-    begin = {**start, "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
-    out = [event({"type": "message_start", "message": begin})]
-    for index, (block, deltas) in enumerate(blocks):
-        out.append(event({"type": "content_block_start", "index": index, "content_block": block}))
-        for delta in deltas:
-            out.append(event({"type": "content_block_delta", "index": index, "delta": delta}))
-        out.append(event({"type": "content_block_stop", "index": index}))
-    delta = {"stop_reason": stop, "stop_sequence": None}
-    out.append(event({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 30}}))
-    return sse_reply(*out, event({"type": "message_stop"}))
-
-
-def ask(running: Running, body: JSON, path: str = PATH, key: str = KEY) -> Answer:
-    return running.post(path, body, key=key)
-
-
-def create(running: Running, key: str = KEY, **members: JSON) -> JSON:
-    """A whole answer's response object."""
-    answer = ask(running, {"model": "chat-m", "input": "1+1?", **members}, key=key)
-    assert answer.status == 200, answer.body
-    return answer.json()
-
-
-# Codex
-
-
-def test_codex_is_told_at_once_to_go_on_over_http(running: Running) -> None:
-    for path in (PATH, "/responses", "/openai/v1/responses"):
-        answer = raw(running.port, head(path, *SOCKET, "Sec-WebSocket-Key: x", method="GET"))
-        assert (answer.status, answer.headers["x-should-retry"]) == (426, "false")
-        assert error_of(answer)["code"] == "websocket_not_supported"
-
-
-def test_a_get_without_a_socket_is_told_the_right_method(running: Running) -> None:
-    answer = running.get(PATH)
-    assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")
-
-
-def test_codex_finds_a_list_of_models_that_it_can_read(running: Running) -> None:
-    found = running.get("/v1/models?client_version=0.153.4").json()
-    assert found["models"] == []  # its own catalog counts
-    assert "alias" in {entry["id"] for entry in found["data"]}
-    assert "models" not in running.get("/v1/models").json()
-
-
-def test_codex_works_on_an_openai_chat_provider(running: Running, upstream: Upstream) -> None:
-    play(
-        upstream,
-        sse_chat(
-            {"role": "assistant", "reasoning_content": "Look "},
-            {"reasoning_content": "first."},
-            {"content": "I will look."},
-            call_of(0, "exec_command", "call_1", ""),
-            {"tool_calls": [{"index": 0, "function": {"arguments": '{"cmd":'}}]},
-            {"tool_calls": [{"index": 0, "function": {"arguments": '"ls"}'}}]},
-            call_of(1, "apply_patch", "call_2", '{"input":"*** Begin Patch\\n"}'),
-            finish="tool_calls",
-        ),
-        sse_chat({"role": "assistant", "content": "Done."}, finish="stop"),
-    )
-    first = codex.first_input("Fix the bug")
-    answer = running.post(PATH, codex.request("chat-m", first), headers=codex.HEADERS)
-    items = codex.items_done(answer)
-    assert [i["type"] for i in items] == [
-        "reasoning", "message", "function_call", "custom_tool_call",
-    ]  # fmt: skip
-    assert items[0]["summary"] == [{"type": "summary_text", "text": "Look first."}]
-    assert (items[2]["arguments"], items[2]["call_id"]) == ('{"cmd":"ls"}', "call_1")
-    assert (items[3]["input"], items[3]["name"]) == ("*** Begin Patch\n", "apply_patch")
-    results = [
-        {"type": "function_call_output", "call_id": "call_1", "output": "main.py"},
-        {"type": "custom_tool_call_output", "call_id": "call_2", "output": "ok"},
-    ]
-    second = [*first, *codex.replayed(items), *results]
-    answer = running.post(PATH, codex.request("chat-m", second), headers=codex.HEADERS)
-    assert codex.items_done(answer)[-1]["content"][0]["text"] == "Done."
-    sent = asked(upstream).json()["messages"]
-    turn = next(m for m in sent if m["role"] == "assistant")
-    assert [c["id"] for c in turn["tool_calls"]] == ["call_1", "call_2"]
-    patch = json.loads(turn["tool_calls"][1]["function"]["arguments"])
-    assert list(patch.values()) == ["*** Begin Patch\n"]
-    assert [(m["tool_call_id"], m["content"]) for m in sent if m["role"] == "tool"] == [
-        ("call_1", "main.py"),
-        ("call_2", "ok"),
-    ]
-
-
-def test_what_codex_asks_for_and_chat_cannot_say_is_named(
-    running: Running, upstream: Upstream
-) -> None:
-    play(upstream, sse_chat({"content": "Done."}, finish="stop"))
-    body = codex.request("chat-m", codex.first_input("Hi"))
-    answer = running.post(PATH, body, headers=codex.HEADERS)
-    assert "tools[3]" in answer.headers["x-oneapi-dropped"]  # the hosted search
-    tools = asked(upstream).json()["tools"]
-    assert len(tools) == 3  # a function, the patch tool and the one of the namespace
-
-
-def test_codex_calls_a_namespaced_tool_by_the_name_it_knows(
-    running: Running, upstream: Upstream
-) -> None:
-    play(upstream, sse_chat({"content": "x"}, finish="stop"))
-    body = codex.request("chat-m", codex.first_input("Find it"))
-    running.post(PATH, body, headers=codex.HEADERS)
-    name = asked(upstream).json()["tools"][2]["function"]["name"]
-    play(upstream, sse_chat(call_of(0, name, "call_9", '{"number":7}'), finish="tool_calls"))
-    (item,) = codex.items_done(running.post(PATH, body, headers=codex.HEADERS))
-    assert (item["name"], item["namespace"]) == ("find_issue", "mcp__tracker")
-    assert item["arguments"] == '{"number":7}'
-
-
-def test_codex_replays_what_claude_thought(running: Running, upstream: Upstream) -> None:
-    thinking = {"type": "thinking", "thinking": "", "signature": ""}
-    tool = {"type": "tool_use", "id": "toolu_1", "name": "exec_command", "input": {}}
-    play(
-        upstream,
-        sse_claude(
-            (
-                thinking,
-                [
-                    {"type": "thinking_delta", "thinking": "Look first."},
-                    {"type": "signature_delta", "signature": "SIGNED=="},
-                ],
-            ),
-            (tool, [{"type": "input_json_delta", "partial_json": '{"cmd": "ls"}'}]),
-            stop="tool_use",
-        ),
-        sse_claude(
-            ({"type": "text", "text": ""}, [{"type": "text_delta", "text": "Done."}]),
-            stop="end_turn",
-        ),
-    )
-    first = codex.first_input("Fix the bug")
-    answer = running.post(PATH, codex.request("claude-m", first), headers=codex.HEADERS)
-    items = codex.items_done(answer)
-    assert [i["type"] for i in items] == ["reasoning", "function_call"]
-    assert items[0]["encrypted_content"]
-    assert "SIGNED" not in json.dumps(items)
-    result = {"type": "function_call_output", "call_id": items[1]["call_id"], "output": "main.py"}
-    second = [*first, *codex.replayed(items), result]
-    # Another token, which shares no memory with the first turn: what is replayed must suffice.
-    body = codex.request("claude-m", second)
-    answer = running.post(PATH, body, headers=codex.HEADERS, key=OTHER)
-    assert codex.items_done(answer)[-1]["content"][0]["text"] == "Done."
-    sent = asked(upstream).json()
-    turn = next(m for m in sent["messages"] if m["role"] == "assistant")
-    thought, use = turn["content"]
-    assert thought == {"type": "thinking", "thinking": "Look first.", "signature": "SIGNED=="}
-    assert (use["id"], use["input"]) == ("toolu_1", {"cmd": "ls"})
-    assert sent["messages"][-1]["content"][0]["tool_use_id"] == "toolu_1"
-    record = running.records()[-1]
-    assert (record["dialect_in"], record["dialect_out"]) == ("openai-responses", "anthropic")
-
-
-def test_codex_stores_nothing(running: Running, upstream: Upstream) -> None:
-    play(upstream, sse_chat({"content": "Done."}, finish="stop"))
-    body = codex.request("chat-m", codex.first_input("Hi"))
-    found = codex.events(running.post(PATH, body, headers=codex.HEADERS))[-1]["response"]
-    assert running.get(f"{PATH}/{found['id']}").status == 404
 
 
 # Answers that the gateway stores
@@ -475,8 +226,8 @@ def test_a_stream_of_the_providers_own_is_known_too(running: Running, upstream: 
     assert ask(running, {"model": "alias", "input": "x", "stream": True}).status == 200
     play(upstream, json_reply(response("resp_n3")))
     assert running.get(f"{PATH}/resp_n3").status == 200
-    body = {"model": "alias", "previous_response_id": "resp_n3"}
-    body["input"] = [{"type": "item_reference", "id": "msg_resp_n3"}]
+    refers = [{"type": "item_reference", "id": "msg_resp_n3"}]
+    body = {"model": "alias", "previous_response_id": "resp_n3", "input": refers}
     assert ask(running, body).status == 200
     assert asked(upstream).json()["input"] == body["input"]
     assert ask(running, {"model": "alias", "input": body["input"]}, key=OTHER).status == 404
@@ -589,14 +340,15 @@ def test_answers_of_a_policy_that_keeps_them_outlive_the_process(
         create(running, key=KEEPER, model="alias")
         running.kill()
     with gateway(tmp_path, text) as running:
+        play(upstream, json_reply(REPLY))
+        item = {"type": "item_reference", "id": kept["output"][0]["id"]}
+        create(running, key=KEEPER, input=[item, codex.message("user", "Why?")])
         assert running.get(f"{PATH}/{kept['id']}", key=KEEPER).json() == kept
         assert running.get(f"{PATH}/{kept['id']}").status == 404
         assert running.get(f"{PATH}/{lost['id']}").status == 404
         play(upstream, json_reply(REPLY))
         create(running, key=KEEPER, input="and?", previous_response_id=kept["id"])
         assert len(asked(upstream).json()["messages"]) == 3
-        item = {"type": "item_reference", "id": kept["output"][0]["id"]}
-        create(running, key=KEEPER, input=[item, codex.message("user", "Why?")])
         play(upstream, json_reply(response("resp_d1")))
         assert running.get(f"{PATH}/resp_d1", key=KEEPER).status == 200
         assert running.request("DELETE", f"{PATH}/{kept['id']}", key=KEEPER).status == 200

@@ -19,8 +19,10 @@ from tests.e2e.clients.world import (
     SCHEMA,
     TOLD,
     TOOL,
+    WRONG_KEY,
     World,
     check_records,
+    data_url,
     library,
     others,
 )
@@ -119,3 +121,116 @@ def test_an_answer_that_was_cut_off_says_so(client: Any, provider: str) -> None:
     assert choice.finish_reason == "length"
     with pytest.raises(openai.LengthFinishReasonError):
         ask(client, provider, [user("du")], stream=True, max_completion_tokens=SHORT)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_schema_is_followed_and_read_back(client: Any, provider: str, stream: bool) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE, "strict": True}}
+    choice, _ = ask(client, provider, [user(QUESTION)], stream=stream, response_format=form)
+    assert choice.message.content == OBJECT
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_picture_is_seen(client: Any, provider: str) -> None:
+    url = {"url": data_url("image/png", PNG), "detail": "low"}
+    content = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": url}]
+    choice, _ = ask(client, provider, [{"role": "user", "content": content}], stream=False)
+    assert choice.message.content == f"I see image/png {len(PNG)}"
+
+
+@pytest.mark.parametrize("provider", ["responses", "anthropic", "gemini", "bedrock"])
+def test_a_document_is_read(client: Any, provider: str) -> None:
+    file = {"filename": "a b.pdf", "file_data": data_url("application/pdf", PDF)}
+    content = [{"type": "file", "file": file}, {"type": "text", "text": "What?"}]
+    choice, _ = ask(client, provider, [{"role": "user", "content": content}], stream=True)
+    assert choice.message.content == f"I see application/pdf {len(PDF)}"
+
+
+@pytest.mark.parametrize("provider", ["ollama", "cohere"])
+def test_a_document_that_cannot_be_said_is_refused_or_named(client: Any, provider: str) -> None:
+    file = {"filename": "a.pdf", "file_data": data_url("application/pdf", PDF)}
+    content = [{"type": "file", "file": file}, {"type": "text", "text": "What?"}]
+    messages = [{"role": "user", "content": content}]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model=f"on-{provider}", messages=messages)
+    assert caught.value.param == "messages[0].content[0]"
+
+
+@pytest.mark.parametrize("provider", [p for p in PROVIDERS if p != "responses"])
+def test_stop_sequences_stop(client: Any, provider: str) -> None:
+    choice, _ = ask(client, provider, [user("Count")], stream=True, stop=["three"])
+    assert (choice.message.content, choice.finish_reason) == ("One, two, ", "stop")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_a_provider_cannot_be_told_is_named(client: Any, provider: str) -> None:
+    answer = client.chat.completions.with_raw_response.create(
+        model=f"on-{provider}", messages=[user("du")], logit_bias={"50256": -100}, seed=7
+    )
+    dropped = answer.headers["x-oneapi-dropped"].split(", ")
+    assert "logit_bias" in dropped
+    assert answer.parse().choices[0].message.content == f"{GREETING}du"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_providers_limit_is_the_librarys_rate_limit_error(
+    client: Any, provider: str, stream: bool
+) -> None:
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask(client, provider, [user("fail limited")], stream=stream)
+    assert caught.value.status_code == 429
+    if provider != "bedrock":  # says nothing about when
+        assert caught.value.response.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_refused_account_is_no_fault_of_the_clients(client: Any, provider: str) -> None:
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(client, provider, [user("fail account")], stream=False)
+    assert (caught.value.status_code, caught.value.code) == (502, "upstream_auth")
+    assert "up-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_prompt_that_is_too_long_is_a_bad_request(client: Any, provider: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(client, provider, [user("fail too_long")], stream=True)
+    assert any(word in str(caught.value) for word in ("long", "max", "most"))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_overloaded_provider_is_a_server_error(client: Any, provider: str) -> None:
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(client, provider, [user("fail overloaded")], stream=False)
+    assert caught.value.status_code in (503, 529)
+
+
+@pytest.mark.parametrize("question", ["break", "interrupt"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_stream_that_breaks_raises_after_its_first_words(
+    client: Any, world: World, provider: str, question: str
+) -> None:
+    seen = []
+    with pytest.raises(openai.APIError):
+        for chunk in client.chat.completions.create(
+            model=f"on-{provider}", messages=[user(question)], stream=True
+        ):
+            seen += [choice.delta.content or "" for choice in chunk.choices]
+    assert "".join(seen).startswith(GREETING[:4])
+    assert world.last()[0]["error_code"] in ("upstream_error", "closed", "stream_unfinished")
+
+
+def test_an_unknown_model_is_not_found(client: Any) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        ask(client, "nobody", [user("du")], stream=False)
+    assert caught.value.code == "model_not_found"
+
+
+def test_a_wrong_key_is_an_authentication_error(world: World) -> None:
+    with openai.OpenAI(api_key=WRONG_KEY, base_url=f"{world.base}/v1", max_retries=0) as client:
+        with pytest.raises(openai.AuthenticationError):
+            ask(client, "anthropic", [user("du")], stream=False)
+        with pytest.raises(openai.AuthenticationError):
+            client.models.list()

@@ -7,6 +7,7 @@ provider's own. `library` is how a test module gets its library, and is skipped 
 from __future__ import annotations
 
 import importlib.util
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -82,7 +83,12 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         counts_thoughts=False,
     ),
     "cohere": Provider(
-        cohere.speak, "cohere", "/compatibility/v1", "cohere", "command-a-reasoning-08-2025"
+        cohere.speak,
+        "cohere",
+        "/compatibility/v1",
+        "cohere",
+        "command-a-reasoning-08-2025",
+        counts_cache=False,
     ),
 }
 THINKING: Final = ("anthropic", "gemini", "bedrock", "responses", "cohere", "ollama")
@@ -194,6 +200,10 @@ def check_records(
         assert record["usage_source"] == "upstream"
         if stream is not None:
             assert record["stream"] is stream or record["stream"] == int(stream)
+
+
+def data_url(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{b64encode(data).decode()}"
 
 
 def others(*own: str) -> Sequence[str]:

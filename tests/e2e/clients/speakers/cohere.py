@@ -137,11 +137,12 @@ FINISH: Final = {
 
 
 def _usage(answer: Said) -> JSON:
+    """What is billed, and beside it what the vendor's templates and its cache make of it."""
     made = MADE + answer.thought_of
-    tokens = {"input_tokens": FRESH + CACHED, "output_tokens": made}
+    tokens = {"input_tokens": FRESH + CACHED + 500, "output_tokens": made + 2}
     if answer.thought:
         tokens["reasoning_tokens"] = answer.thought_of
-    billed = {"input_tokens": FRESH, "output_tokens": made}
+    billed = {"input_tokens": FRESH + CACHED, "output_tokens": made}
     return {"billed_units": billed, "tokens": tokens, "cached_tokens": CACHED}
 
 
