@@ -41,6 +41,7 @@ from oneapi.config.values import (
     Seconds,
     Size,
     Subnet,
+    TagName,
     TokenHash,
     UserName,
 )
@@ -296,9 +297,9 @@ class Channel(Table):
         min_length=1,
         description="Wire formats it speaks, preferred first; by default the catalog's.",
     )
-    think_tags: bool = Field(
+    think_tags: bool | TagName = Field(
         default=False,
-        description="Its models write their reasoning into the text, between <think> tags.",
+        description="Its models write reasoning into the text, between <think> or such tags.",
     )
     safety: dict[HarmCategory, HarmThreshold] = Field(
         default={}, description="Gemini's safety settings: category = threshold."
@@ -342,6 +343,9 @@ class Model(Table):
 
     routes: list[Route] = Field(min_length=1, description="Who serves it.")
     groups: list[str] = Field(default=[], description="Groups that may use it; empty: all.")
+    think_tags: bool | TagName = Field(
+        default=False, description="As the channel's: reasoning is taken out of its texts."
+    )
     enabled: bool = Field(default=True, description="Whether it is offered.")
     was: str | None = Field(default=None, description="Its former name: history is carried over.")
 

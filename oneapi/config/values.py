@@ -124,6 +124,14 @@ def _channel_proxy(value: str) -> str:
     return "" if value in {"", "none"} else _proxy(value)
 
 
+def _tag_name(value: str) -> str:
+    if re.fullmatch(r"/?[A-Za-z][A-Za-z0-9_-]{0,31}", value) is None:
+        raise ValueError(
+            "is no tag's name: letters and digits, with / where only its end is written"
+        )
+    return value
+
+
 def _name(value: str) -> str:
     if _NAME.fullmatch(value) is None:
         raise ValueError(
@@ -217,6 +225,7 @@ Glob = Annotated[str, AfterValidator(_glob)]
 TokenHash = Annotated[str, AfterValidator(_token_hash)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
+TagName = Annotated[str, AfterValidator(_tag_name)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]

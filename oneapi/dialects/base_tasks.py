@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from oneapi.dialects.base import Outgoing
-from oneapi.dialects.base_bodies import body_of
+from oneapi.dialects.base_bodies import body_of, encode_text
 from oneapi.dialects.base_errors import parse_error, refused
 from oneapi.dialects.base_vectors import vectors_of
 from oneapi.errors import ApiError, UpstreamError
@@ -21,7 +21,7 @@ from oneapi.tasks import (
     Ranked,
     RerankRequest,
 )
-from oneapi.wire.json import JSON, MalformedJSON, decode
+from oneapi.wire.json import JSON, MalformedJSON, decode, encode
 
 JSON_TYPE: Final = b"application/json"
 _SIZE: Final = re.compile(r"(\d{1,5})\s*[xX*×]\s*(\d{1,5})")
@@ -32,11 +32,13 @@ T = TypeVar("T")
 
 __all__ = [
     "JSON_TYPE",
+    "answer_of",
     "bad",
     "called",
     "count",
     "image_format",
     "joined",
+    "json_of",
     "nearest_ratio",
     "no_answer",
     "object_of",
@@ -51,6 +53,19 @@ __all__ = [
     "unsaid",
     "vectors_in",
 ]
+
+
+def answer_of(body: JSON) -> tuple[bytes, bytes]:
+    """Content type and body of an answer in JSON; half surrogate pairs in its texts replaced."""
+    return JSON_TYPE, json_of(body)
+
+
+def json_of(value: JSON) -> bytes:
+    """The JSON, whatever its texts hold."""
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        return encode_text(value).encode()
 
 
 def bad(param: str, words: str, code: str = "invalid_type") -> ApiError:

@@ -24,9 +24,12 @@ def linked(messages: Sequence[Message]) -> list[Message]:
 
 
 class _Linker:
+    """Calls that wait for a result, by id, and by name in their order."""
+
     def __init__(self) -> None:
         self._count = 0
-        self._open: list[ToolCall] = []
+        self._waiting: dict[str, ToolCall] = {}
+        self._by_name: dict[str, dict[str, None]] = {}  # ids, first come first served
         self._names: dict[str, str] = {}
 
     def messages(self, messages: Sequence[Message]) -> Iterator[Message]:
@@ -39,7 +42,8 @@ class _Linker:
         if isinstance(part, ToolCall):
             self._count += 1
             call = part if part.id else replace(part, id=f"call_{self._count}")
-            self._open.append(call)
+            self._waiting[call.id] = call
+            self._by_name.setdefault(call.name, {})[call.id] = None
             self._names[call.id] = call.name
             return call
         if isinstance(part, ToolResult):
@@ -48,15 +52,21 @@ class _Linker:
 
     def _result(self, part: ToolResult) -> ToolResult:
         if part.call_id:
-            self._open = [call for call in self._open if call.id != part.call_id]
+            self._answered(part.call_id)
             name = part.name or self._names.get(part.call_id, "")
             return part if name == part.name else replace(part, name=name)
-        fits = [call for call in self._open if part.name in ("", call.name)]
-        if not fits:
+        waiting = self._by_name.get(part.name, {}) if part.name else self._waiting
+        found = next(iter(waiting), "")
+        if not found:
             self._count += 1
             return replace(part, call_id=f"call_{self._count}")
-        self._open.remove(fits[0])
-        return replace(part, call_id=fits[0].id, name=fits[0].name)
+        self._answered(found)
+        return replace(part, call_id=found, name=self._names[found])
+
+    def _answered(self, call_id: str) -> None:
+        call = self._waiting.pop(call_id, None)
+        if call is not None:
+            self._by_name.get(call.name, {}).pop(call_id, None)
 
 
 def system_first(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:

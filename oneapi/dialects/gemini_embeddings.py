@@ -15,7 +15,7 @@ from typing import Final
 
 from oneapi.dialects.base import Headers, Hints, Outgoing, Stamp
 from oneapi.dialects.base_tasks import (
-    JSON_TYPE,
+    answer_of,
     bad,
     called,
     count,
@@ -32,7 +32,7 @@ from oneapi.dialects.gemini_shapes import integer, items, message, optional, tex
 from oneapi.dialects.gemini_usage import parse_usage
 from oneapi.ir import Envelope, Extra, Media, Usage
 from oneapi.tasks import EmbeddingReply, EmbeddingRequest
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 NAME: Final = "gemini"
 EMBED: Final = "gemini.embed"
@@ -118,7 +118,7 @@ class Face:
         if reply.usage is not None:
             used = reply.usage.input_tokens
             body["usageMetadata"] = {"promptTokenCount": used, "totalTokenCount": used}
-        return JSON_TYPE, encode(body)
+        return answer_of(body)
 
 
 class Provider:

@@ -25,6 +25,8 @@ _ALWAYS: Final = frozenset(
     | {"prompt_cache_key", "modalities"}
 )
 """Members that the middle takes whatever their values."""
+_AS_USUAL: Final = frozenset({"default", "auto"})
+"""Some vendors' words for an effort that is not said."""
 
 
 def parse_request(body: JSON, envelope: Envelope) -> ChatRequest:
@@ -163,8 +165,10 @@ def _nested(name: str, value: Extra) -> Extra:
 def _thinking(body: Extra, taken: set[str]) -> Thinking | None:
     """How much to think, in whichever vendor's words; members of another shape are left."""
     thinking = Thinking()
-    thinking.effort = string(body.get("reasoning_effort"), "reasoning_effort")
-    taken.add("reasoning_effort")
+    effort = string(body.get("reasoning_effort"), "reasoning_effort")
+    if effort not in _AS_USUAL:
+        thinking.effort = effort
+        taken.add("reasoning_effort")
     for name, read in (
         ("thinking", _typed),
         ("reasoning", _openrouter),

@@ -15,7 +15,7 @@ from typing import Final
 from oneapi.dialects.base import Headers, Hints, Outgoing, Stamp
 from oneapi.dialects.base_bodies import body_of
 from oneapi.dialects.base_tasks import (
-    JSON_TYPE,
+    answer_of,
     bad,
     called,
     no_answer,
@@ -28,7 +28,7 @@ from oneapi.dialects.base_vectors import to_base64, vector_of
 from oneapi.dialects.openai_usage import parse_usage_value
 from oneapi.ir import Envelope, Extra, Media
 from oneapi.tasks import EmbeddingReply, EmbeddingRequest
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 NAME: Final = "openai-chat"
 OPERATION: Final = "embeddings"
@@ -104,7 +104,7 @@ class Face:
             "model": stamp.model or reply.model or request.model,
             "usage": {"prompt_tokens": used, "total_tokens": used},
         }
-        return JSON_TYPE, encode(body)
+        return answer_of(body)
 
 
 class Provider:

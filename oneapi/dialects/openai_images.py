@@ -14,10 +14,11 @@ from typing import Final, Literal
 from oneapi.dialects.base import Headers, Hints, Outgoing, Stamp
 from oneapi.dialects.base_bodies import body_of
 from oneapi.dialects.base_tasks import (
-    JSON_TYPE,
+    answer_of,
     bad,
     count,
     image_format,
+    json_of,
     nearest_ratio,
     no_answer,
     object_of,
@@ -28,7 +29,7 @@ from oneapi.dialects.base_tasks import (
 from oneapi.dialects.openai_usage import parse_usage_value
 from oneapi.ir import Envelope, Extra, Usage
 from oneapi.tasks import ImageReply, ImageRequest, Picture
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 NAME: Final = "openai-chat"
 OTHER: Final = "images.other"
@@ -82,7 +83,7 @@ class Face:
         }
         if usage is not None:
             body["usage"] = usage
-        return JSON_TYPE, encode(body)
+        return answer_of(body)
 
 
 class Provider:
@@ -171,7 +172,7 @@ def _event(made: Picture, request: ImageRequest, created: int, usage: JSON) -> b
         "output_format": image_format(made.media_type) or request.file_format or "png",
         "usage": usage,
     }
-    return b"event: " + kind.encode() + b"\ndata: " + encode(event) + b"\n\n"
+    return b"event: " + kind.encode() + b"\ndata: " + json_of(event) + b"\n\n"
 
 
 def _usage(usage: Usage) -> JSON:

@@ -12,12 +12,12 @@ from typing import Final
 
 from oneapi.dialects.base import Headers, Hints, Outgoing, Stamp
 from oneapi.dialects.base_bodies import body_of
-from oneapi.dialects.base_tasks import JSON_TYPE, bad, no_answer, object_of, parse_error
+from oneapi.dialects.base_tasks import answer_of, bad, no_answer, object_of, parse_error
 from oneapi.dialects.base_turns import as_url, data_url
 from oneapi.dialects.openai_usage import parse_usage_value
 from oneapi.ir import Envelope, Extra, Media
 from oneapi.tasks import Judgement, ModerationReply, ModerationRequest
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 NAME: Final = "openai-chat"
 OTHER: Final = "moderations.other"
@@ -63,7 +63,7 @@ class Face:
                 for result in reply.results
             ],
         }
-        return JSON_TYPE, encode(body)
+        return answer_of(body)
 
 
 class Provider:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Final
 
 from oneapi.dialects.base import Stamp
-from oneapi.dialects.base_tasks import JSON_TYPE, bad, count
+from oneapi.dialects.base_tasks import answer_of, bad, count
 from oneapi.ir import Envelope, Extra, Usage
 from oneapi.tasks import Ranked, RerankReply, RerankRequest
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 NAME: Final = "rerank"
 RERANK: Final = "rerank"
@@ -76,7 +76,7 @@ class Face:
             "total_tokens": usage.input_tokens,
             "prompt_tokens": usage.input_tokens,
         }
-        return JSON_TYPE, encode(body)
+        return answer_of(body)
 
 
 def parse_usage(value: JSON) -> Usage | None:

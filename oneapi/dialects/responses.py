@@ -13,6 +13,7 @@ from oneapi.dialects.base_errors import parse_error
 from oneapi.dialects.responses_answers import parse_response
 from oneapi.dialects.responses_errors import render_error, stream_error
 from oneapi.dialects.responses_events import ResponsesParser
+from oneapi.dialects.responses_faces import CompactingFace, FollowingFace, TriggeredFace
 from oneapi.dialects.responses_history import (
     compact_request,
     compact_response,
@@ -27,12 +28,11 @@ from oneapi.dialects.responses_kept import (
     MOST,
     PAGE,
     Answered,
-    CompactingFace,
-    FollowingFace,
     Follows,
     answered,
     deleted,
     follows,
+    is_compaction,
     is_sealed,
     item_page,
     no_conversation,
@@ -131,6 +131,7 @@ __all__ = [
     "CompactingFace",
     "FollowingFace",
     "Follows",
+    "TriggeredFace",
     "answered",
     "compact_request",
     "compact_response",
@@ -139,6 +140,7 @@ __all__ = [
     "error_status",
     "follows",
     "input_items",
+    "is_compaction",
     "is_sealed",
     "item_page",
     "no_conversation",

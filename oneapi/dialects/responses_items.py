@@ -124,7 +124,7 @@ def thoughts_of(item: Object) -> list[Reasoning]:
                 word_in(note, "signature"),
                 word_in(note, "data"),
                 note.get("summary") is True,
-                name,
+                word_in(note, "id"),  # the item's own id was made here, the maker knows none
             )
         ]
     found: list[Reasoning] = []

@@ -7,13 +7,11 @@ https://platform.openai.com/docs/guides/conversation-state (read 2026-11-24).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from oneapi.dialects.base import ChatFace, Stamp, StreamRenderer
-from oneapi.dialects.responses_history import compact_request, compact_response
 from oneapi.dialects.responses_items import SUMMARY
 from oneapi.dialects.responses_shapes import (
     SEAL,
@@ -24,7 +22,6 @@ from oneapi.dialects.responses_shapes import (
     word_in,
 )
 from oneapi.errors import ApiError
-from oneapi.ir import ChatRequest, ChatResponse, Envelope
 from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, items, members
 from oneapi.wire.sse import data_of, split
 
@@ -132,6 +129,23 @@ def follows(found: Mapping[str, Raw]) -> Follows:
     return Follows(previous, conversation, tuple(named), tuple(thoughts))
 
 
+def is_compaction(found: Mapping[str, Raw]) -> bool:
+    """Whether the request's last item asks for a compaction instead of an answer."""
+    raw = bytes(found.get("input", b""))
+    if b"compaction_trigger" not in raw[-1024:]:
+        return False
+    try:
+        return ends_with_trigger(decode(raw))
+    except MalformedJSON:
+        return False
+
+
+def ends_with_trigger(given: JSON) -> bool:
+    """Whether this input's last item is the trigger of a compaction."""
+    last = given[-1] if isinstance(given, list) and given else None
+    return isinstance(last, dict) and last.get("type") == "compaction_trigger"
+
+
 def refers(item: JSON) -> bool:
     """Whether an item of the input only names another one."""
     if not isinstance(item, dict):
@@ -223,48 +237,6 @@ def no_conversation(name: str) -> ApiError:
         code="conversation_not_found",
         param="conversation",
     )
-
-
-class FollowingFace:
-    """A client's side of a chat whose answer says which one it follows, although the request that
-    is rendered holds that history itself.
-    """
-
-    def __init__(self, face: ChatFace, previous: str) -> None:
-        self._face = face
-        self._previous = previous
-        self.NAME = face.NAME
-        self.CONTENT_TYPE = face.CONTENT_TYPE
-
-    def parse_request(self, body: JSON, envelope: Envelope) -> ChatRequest:
-        return self._face.parse_request(body, envelope)
-
-    def render_request(self, chat: ChatRequest) -> JSON:
-        return self._face.render_request(chat)
-
-    def render_response(self, reply: ChatResponse, chat: ChatRequest, stamp: Stamp) -> bytes:
-        return self._face.render_response(reply, self._with_previous(chat), stamp)
-
-    def stream_renderer(self, chat: ChatRequest, stamp: Stamp) -> StreamRenderer:
-        return self._face.stream_renderer(self._with_previous(chat), stamp)
-
-    def _with_previous(self, chat: ChatRequest) -> ChatRequest:
-        return replace(chat, extra={**chat.extra, "previous_response_id": self._previous})
-
-
-class CompactingFace(FollowingFace):
-    """The client's side of one compaction, which any provider of chats can do."""
-
-    def __init__(self, face: ChatFace) -> None:
-        super().__init__(face, "")
-        self._body: JSON = None
-
-    def parse_request(self, body: JSON, envelope: Envelope) -> ChatRequest:
-        self._body = body
-        return compact_request(body, envelope)
-
-    def render_response(self, reply: ChatResponse, chat: ChatRequest, stamp: Stamp) -> bytes:
-        return compact_response(reply, self._body, stamp)
 
 
 def _answered(body: bytes) -> Answered | None:

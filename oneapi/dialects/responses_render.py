@@ -28,6 +28,7 @@ from oneapi.wire.json import JSON
 
 OPERATION: Final = "responses"
 _LEAST_OUTPUT: Final = 16
+_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _UNSAID: Final = ("top_k", "seed", "presence_penalty", "frequency_penalty", "stop")
 
 
@@ -72,7 +73,7 @@ class _Request:
             ("top_p", chat.top_p),
             ("top_logprobs", chat.top_logprobs),
             ("user", chat.user or None),
-            ("service_tier", chat.service_tier or None),
+            ("service_tier", self._tier()),
             ("prompt_cache_key", chat.cache_key or None),
         ):
             if value is not None:
@@ -84,6 +85,14 @@ class _Request:
         else:
             self._foreign(body)
         return body
+
+    def _tier(self) -> str | None:
+        """Other vendors' tiers are not known here."""
+        tier = self._chat.service_tier
+        if not tier or self._own or tier in _TIERS:
+            return tier or None
+        self.dropped.append("service_tier")
+        return None
 
     def _input(self, body: Object) -> None:
         chat = self._chat

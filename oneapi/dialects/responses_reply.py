@@ -218,15 +218,16 @@ def cited(annotations: Sequence[JSON], own: bool) -> list[JSON]:
 
 
 def sealed_thought(part: Reasoning, own: bool) -> Reasoning:
-    """A thought as this dialect has it: its signature, if it has one, sealed in what is encrypted.
+    """A thought as this dialect has it: its signature, and what another dialect encrypted, sealed
+    in what is encrypted here.
 
     Those of other dialects are shown as summaries, which is what clients show; the note remembers
     what they were.
     """
     data = part.data
-    if part.signature:
-        note: Object = {"text": part.text, "signature": part.signature, "data": part.data}
-        note["summary"] = part.summary
+    if part.signature or (data and not own):
+        note: Object = {"text": part.text, "signature": part.signature, "data": data}
+        note |= {"summary": part.summary, "id": "" if own else part.id}
         data = seal({k: v for k, v in note.items() if v})
     return replace(part, data=data, signature="", summary=part.summary or not own)
 

@@ -141,7 +141,10 @@ class InputWriter:
         if self._role == "assistant":
             self.dropped.append(at)
             return
-        self._content.append(self._medium(part, at))
+        entry = self._medium(part, at)
+        if entry["type"] == "input_image" and not self._own:
+            entry.setdefault("detail", "auto")  # the default, which the library's types want said
+        self._content.append(entry)
 
     def _medium(self, part: Media, at: str) -> Object:
         if not self._own:

@@ -148,7 +148,7 @@ def _channel(
         set=table.set,
         drop=tuple(table.drop),
         discover=_discovers(preset, models) if table.discover is None else table.discover,
-        think_tags=table.think_tags,
+        think_tags=_tag(table.think_tags),
         hidden=(*table.headers.values(), *account.hidden),
     )
 
@@ -190,7 +190,12 @@ def _scripted(options: schema.MockOptions) -> Carrier:
 
 def _alias(name: str, table: schema.Model) -> Alias:
     routes = tuple(Route(r.channel, r.model, r.weight, r.priority) for r in table.routes)
-    return Alias(name, routes, frozenset(table.groups))
+    return Alias(name, routes, frozenset(table.groups), _tag(table.think_tags))
+
+
+def _tag(setting: bool | str) -> str:
+    """The tag's name, "" where thoughts are not taken out of the text."""
+    return setting if isinstance(setting, str) else "think" * setting
 
 
 def _policy(name: str, table: schema.Policy) -> Policy:

@@ -59,7 +59,7 @@ class Channel:
     set: Mapping[str, JSON]
     drop: tuple[str, ...]
     discover: bool
-    think_tags: bool = False
+    think_tags: str = ""  # the tag's name, "" where thoughts are not in the text
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def secrets(self, key: Key) -> tuple[str, ...]:
@@ -89,6 +89,7 @@ class Target:
     priority: int
     rule: Rule | None
     lane: Lane
+    think_tags: str = ""
 
     @property
     def renamed(self) -> bool:
@@ -109,6 +110,7 @@ class Alias:
     name: str
     routes: tuple[Route, ...]
     groups: frozenset[str]
+    think_tags: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +225,16 @@ class Snapshot:
         self, channel: Channel, asked: str, name: str, wanted: Wanted, route: Route | None = None
     ) -> Target | None:
         model = channel.model_map.get(name, name)
-        translate = channel.think_tags or channel.account.translates
+        alias = self.aliases.get(asked)
+        tags = (alias.think_tags if alias is not None else "") or channel.think_tags
+        translate = bool(tags) or channel.account.translates
         lane = lane_for(channel.account, wanted, model, translate=translate)
         if lane is None:
             return None
         weight = channel.weight if route is None or route.weight is None else route.weight
         priority = channel.priority if route is None or route.priority is None else route.priority
         rule = self.prices.find(asked, model, local=channel.preset.local)
-        return Target(channel, asked, model, weight, priority, rule, lane)
+        return Target(channel, asked, model, weight, priority, rule, lane, tags)
 
     def pinned(self, channel: Channel, model: str, wanted: Wanted) -> Target | None:
         """The one target of a request pinned to a channel; an alias keeps its name there."""

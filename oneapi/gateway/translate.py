@@ -89,8 +89,8 @@ class TranslateLane:
             result = answer.provider.parse_response(body, target.lane.hints, answer.stamp)
         except UpstreamError as error:
             raise answer.upstream(error) from error
-        if target.channel.think_tags:
-            result = split_response(result)
+        if target.think_tags:
+            result = _split(result, target)
         if answer.restorer.needed:
             result = answer.restorer.restored(result)
         await self._finish(answer, result)
@@ -253,7 +253,8 @@ class _Source:
 
     def __init__(self, parser: StreamParser, answer: _Answer) -> None:
         self.parser = parser
-        self._splitter = ThinkSplitter() if answer.target.channel.think_tags else None
+        target = answer.target
+        self._splitter = _splitter(target) if target.think_tags else None
         self._restorer = answer.restorer if answer.restorer.needed else None
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -303,6 +304,20 @@ def _quirked(outgoing: Outgoing, lane: Lane) -> Outgoing:
     body = decode(outgoing.body)
     dropped = apply(body, lane.quirks)
     return replace(outgoing, body=encode(body), dropped=[*outgoing.dropped, *dropped])
+
+
+def _splitter(target: Target) -> ThinkSplitter:
+    return ThinkSplitter(*_tags(target), implicit_open=target.think_tags.startswith("/"))
+
+
+def _split(result: ChatResponse, target: Target) -> ChatResponse:
+    return split_response(result, *_tags(target), implicit_open=target.think_tags.startswith("/"))
+
+
+def _tags(target: Target) -> tuple[str, str]:
+    """What encloses thoughts in the text of this target's models."""
+    name = target.think_tags.removeprefix("/")
+    return f"<{name}>", f"</{name}>"
 
 
 async def parsed(job: Job) -> ChatRequest:

@@ -101,8 +101,11 @@ class Responses(Continuing):
     ) -> Job:
         job = super().job(exchange, identity, envelope, body, meter, flight)
         assert isinstance(body, JsonBody)
-        if isinstance(body, Spliced) and body.previous and job.face is not None:
-            job.face = responses.FollowingFace(job.face, body.previous)
+        previous = body.previous if isinstance(body, Spliced) else ""
+        if responses.is_compaction(body.members):
+            job.face = responses.TriggeredFace(responses.FACES["responses"], previous)
+        elif previous:
+            job.face = responses.FollowingFace(responses.FACES["responses"], previous)
         if responses.wants_kept(body.members):
             keeper = _Keeper(self.gateway.stored, job, body)
             job.client = Keeping(job.client, keeper.keep, responses.stream_answer)

@@ -22,6 +22,7 @@ from oneapi.dialects import registry
 from oneapi.dialects.base import Stamp, TaskFace, TaskProvider
 from oneapi.dialects.base_vectors import vector_of
 from oneapi.ir import Envelope
+from oneapi.providers.catalog import load_catalog
 from oneapi.tasks import EmbeddingRequest, RerankRequest
 from oneapi.wire.json import JSON
 from tests.dialects.recorded import FOLDER
@@ -111,7 +112,9 @@ def outcome(exchange: Exchange) -> Outcome:
         assert message
         assert not message.startswith("the provider answered")
         return Outcome("refusal", message[:60])
-    if exchange.api in ("transcription", "ocr") or exchange.request is None and _is_form(exchange):
+    if exchange.api in ("transcription", "ocr") or (
+        exchange.request is None and _is_form(exchange)
+    ):
         return Outcome("relayed", "a form, or a format that is one provider's alone")
     if exchange.api == "speech" and not isinstance(exchange.body, dict):
         return Outcome("relayed", "the sound itself")
@@ -129,8 +132,8 @@ def _whole(exchange: Exchange) -> Outcome:
         assert body
         return Outcome("translated", "sound in JSON")
     _compare(exchange, json.loads(body))
-    native = exchange.file not in _DIALECTS and not _is_ollamas(exchange)
-    return Outcome("native" if native else "translated")
+    foreign = exchange.file in _DIALECTS or _is_ollamas(exchange) or _is_other(exchange)
+    return Outcome("translated" if foreign else "native")
 
 
 def _prediction(exchange: Exchange) -> Outcome:
@@ -214,6 +217,13 @@ def _texts(body: JSON) -> Iterator[str]:
 
 def _is_ollamas(exchange: Exchange) -> bool:
     return exchange.path.endswith("/api/embeddings")
+
+
+def _is_other(exchange: Exchange) -> bool:
+    """Whether the catalog says that this provider's endpoint is not quite OpenAI's."""
+    host = urlsplit(exchange.url).hostname
+    presets = [p for p in load_catalog().values() if urlsplit(p.base_url).hostname == host]
+    return any(f"{exchange.api}.other" in preset.operations for preset in presets)
 
 
 def _is_form(exchange: Exchange) -> bool:

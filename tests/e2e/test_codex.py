@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import codex
-from tests.e2e.harness import Running, Upstream, gateway, json_reply, scripted_upstream
+from tests.e2e.harness import Running, Upstream, gateway, json_reply, scripted_upstream, sse_reply
 from tests.e2e.responses import (
     OTHER,
     PATH,
@@ -19,7 +19,7 @@ from tests.e2e.responses import (
     sse_chat,
     sse_claude,
 )
-from tests.e2e.talk import error_of, head, raw
+from tests.e2e.talk import REPLY, error_of, head, raw
 
 SOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
 
@@ -169,3 +169,43 @@ def test_codex_stores_nothing(running: Running, upstream: Upstream) -> None:
     body = codex.request("chat-m", codex.first_input("Hi"))
     found = codex.events(running.post(PATH, body, headers=codex.HEADERS))[-1]["response"]
     assert running.get(f"{PATH}/{found['id']}").status == 404
+
+
+@pytest.mark.parametrize("model", ["chat-m", "claude-m"])
+def test_codex_compacts_a_conversation_in_a_stream(
+    running: Running, upstream: Upstream, model: str
+) -> None:
+    text = {"type": "text", "text": ""}
+    thinking = {"type": "thinking", "thinking": "", "signature": ""}
+    thought = {"type": "thinking_delta", "thinking": "Hm."}
+    parts = [{"type": "text_delta", "text": word} for word in ("They said ", "hello.")]
+    chat = sse_chat({"content": "They said "}, {"content": "hello."}, finish="stop")
+    claude = sse_claude((thinking, [thought]), (text, parts), stop="end_turn")
+    play(upstream, chat if model == "chat-m" else claude)
+    given = [*codex.first_input("Hello"), {"type": "compaction_trigger"}]
+    answer = running.post(PATH, codex.request(model, given), headers=codex.HEADERS)
+    (item,) = codex.items_done(answer)
+    assert item["type"] == "compaction"
+    assert codex.events(answer)[-1]["response"]["output"] == [item]
+    sent = asked(upstream).json()
+    assert "tools" not in sent
+    assert "trigger" not in json.dumps(sent)
+    done = sse_chat({"content": "Yes."}, finish="stop")
+    play(upstream, done)
+    after = [*codex.replayed([item]), codex.message("user", "Go on")]
+    running.post(PATH, codex.request("chat-m", after), headers=codex.HEADERS)
+    assert "They said hello." in json.dumps(asked(upstream).json()["messages"])
+
+
+def test_a_compaction_that_fails_says_so(running: Running, upstream: Upstream) -> None:
+    play(upstream, sse_reply(b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'))
+    given = [*codex.first_input("Hello"), {"type": "compaction_trigger"}]
+    answer = running.post(PATH, codex.request("chat-m", given), headers=codex.HEADERS)
+    assert codex.events(answer)[-1]["type"] == "response.failed"
+
+
+def test_a_whole_answer_to_a_trigger_is_one_item(running: Running, upstream: Upstream) -> None:
+    play(upstream, json_reply(REPLY))
+    given = [*codex.first_input("Hello"), {"type": "compaction_trigger"}]
+    answer = running.post(PATH, {"model": "chat-m", "input": given})
+    assert [item["type"] for item in answer.json()["output"]] == ["compaction"]

@@ -369,18 +369,13 @@ def test_speech_that_comes_in_json_is_unpacked(world: World) -> None:
 
 
 def test_a_verdict_is_made_where_the_provider_gives_none(world: World) -> None:
-    reply = {
-        "id": "mod",
-        "model": "m-mod",
-        "results": [
-            {
-                "categories": {"pii": True, "sexual": False},
-                "category_scores": {"pii": 0.9, "sexual": 0.1},
-            }
-        ],
+    result = {
+        "categories": {"pii": True, "sexual": False},
+        "category_scores": {"pii": 0.9, "sexual": 0.1},
     }
+    reply = {"id": "mod", "model": "m-mod", "results": [result]}
     answer = world.ask("/v1/moderations", {"model": "m-mod", "input": "x"}, reply)
-    assert answer.json()["results"][0] == {"flagged": True, **reply["results"][0]}
+    assert answer.json()["results"] == [{"flagged": True, **result}]
 
 
 def test_ocr_goes_through_as_it_is(world: World) -> None:

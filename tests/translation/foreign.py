@@ -21,7 +21,9 @@ from tests.translation.asked import NATIVE, asked, parsed
 from tests.translation.recordings import Exchange
 
 PROVIDERS = tuple(name for name in registry.NAMES if registry.chat_provider(name) is not None)
-HINTS = Hints(max_output=4096)
+HINTS = {name: Hints(max_output=4096) for name in PROVIDERS}
+HINTS["openai-chat"] = Hints(options={"thoughts": "none"})
+"""As catalogs have them; thoughts are OpenAI's own affair, as its library has it."""
 _MEDIA = (("pdf", "application/pdf"), ("wav", "audio/wav"), ("mp3", "audio/mpeg"))
 _MEDIA += (("mp4", "video/mp4"), ("txt", "text/plain"), ("jpg", "image/jpeg"))
 
@@ -51,10 +53,10 @@ def rendered(exchange: Exchange, dialect: str) -> Rendered:
     assert provider is not None
     chat = _parsed(exchange.id)
     before = deepcopy(chat)
-    urls = provider.fetches(chat, HINTS)
+    urls = provider.fetches(chat, HINTS[dialect])
     filled = with_media(chat, {url: (_media_type(url), "QUJD") for url in urls}) if urls else chat
     try:
-        outgoing = provider.render_request(filled, chat.model, HINTS)
+        outgoing = provider.render_request(filled, chat.model, HINTS[dialect])
     except ApiError as error:
         if error.status == 400 and error.param:
             return Rendered(refused=f"{error.param}: {error.message}")

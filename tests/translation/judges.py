@@ -15,10 +15,47 @@ def judge(dialect: str, body: Any) -> str:
     if check is None:
         return ""
     try:
-        check(body)
+        check(_without(dialect, body))
     except ValueError as error:  # pydantic's are such
-        return str(error).replace("\n", " ")[:500]
+        return _told(error)
     return ""
+
+
+BEYOND = (
+    "anthropic: temperature, top_p and top_k: the newest types leave them out, older models take them",
+    "openai-chat: `image` among the modalities: models of others that draw in a chat",
+    "openai-responses: an assistant's texts as parts: Codex sends them so, the types know a string",
+)
+"""What requests hold that the libraries' types do not know, and providers do."""
+
+
+def _without(dialect: str, body: Any) -> Any:
+    if dialect == "anthropic":
+        return {k: v for k, v in body.items() if k not in ("temperature", "top_p", "top_k")}
+    if dialect == "openai-chat" and "image" in body.get("modalities", ()):
+        return {**body, "modalities": [m for m in body["modalities"] if m != "image"]}
+    if dialect == "openai-responses" and isinstance(body["input"], list):
+        return {**body, "input": [_one_text(item) for item in body["input"]]}
+    return body
+
+
+def _one_text(item: Any) -> Any:
+    if item.get("role") != "assistant" or not isinstance(item["content"], list):
+        return item
+    texts = [part["text"] for part in item["content"] if part["type"] == "output_text"]
+    return {**item, "content": "".join(texts)}
+
+
+def _told(error: Any) -> str:
+    """What is wrong, once for the branch of a union that fits best: the deepest places."""
+    found = error.errors()
+    deepest = max(len(one["loc"]) for one in found)
+    lines = [
+        f"{'.'.join(str(step)[:30] for step in one['loc'])}: {one['msg']}"
+        for one in found
+        if len(one["loc"]) == deepest
+    ]
+    return "; ".join(lines)[:500]
 
 
 @cache

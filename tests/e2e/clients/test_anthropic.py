@@ -33,6 +33,7 @@ from tests.e2e.clients.world import (
     WRONG_KEY,
     World,
     check_records,
+    check_replayed,
     library,
     others,
 )
@@ -98,6 +99,7 @@ def test_a_tool_is_called_and_its_result_told(
     messages.append({"role": "user", "content": [result]})
     answer = ask(client, provider, messages, stream=stream, **more)
     assert (text_of(answer), answer.stop_reason) == (TOLD, "end_turn")
+    check_replayed(world, provider)
     check_records(world, provider, "anthropic", True, False, stream=stream)
 
 

@@ -22,6 +22,7 @@ from tests.e2e.clients.world import (
     WRONG_KEY,
     World,
     check_records,
+    check_replayed,
     data_url,
     library,
     others,
@@ -86,6 +87,7 @@ def test_a_tool_is_called_and_its_result_told(
     choice, usage = ask(client, provider, messages, stream=stream, **more)
     assert (choice.message.content, choice.finish_reason) == (TOLD, "stop")
     assert (usage.prompt_tokens, usage.completion_tokens) == (FRESH + CACHED, MADE)
+    check_replayed(world, provider)
     check_records(world, provider, "openai-chat", True, False, stream=stream)
 
 

@@ -33,6 +33,7 @@ from tests.e2e.clients.world import (
     WRONG_KEY,
     World,
     check_records,
+    check_replayed,
     data_url,
     library,
     others,
@@ -104,6 +105,7 @@ def test_a_tool_is_called_and_its_result_told_without_a_store(
     items.append({"type": "function_call_output", "call_id": call.call_id, "output": RESULT})
     answer = ask(client, provider, items, stream=stream, **more)
     assert (answer.output_text, answer.status) == (TOLD, "completed")
+    check_replayed(world, provider)
     check_records(world, provider, "openai-responses", True, False, stream=stream)
 
 

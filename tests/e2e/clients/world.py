@@ -23,7 +23,7 @@ from tests.e2e.clients.speakers import (
     ollama,
     responses,
 )
-from tests.e2e.clients.speakers.base import CACHED, CITY, FRESH, MADE, THOUGHT_OF, whole
+from tests.e2e.clients.speakers.base import CACHED, CITY, FRESH, MADE, SIGNATURE, THOUGHT_OF, whole
 from tests.e2e.harness import Received, Reply, Running, Upstream, people
 
 JSON = Any
@@ -94,7 +94,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 THINKING: Final = ("anthropic", "gemini", "bedrock", "responses", "cohere", "ollama")
 """Providers that show what they thought."""
 SIGNING: Final = ("anthropic", "gemini", "bedrock")
-"""Providers that refuse a call without the thought or signature that came with it."""
+"""Providers that sign a thought, or the call that follows it, and want both back."""
 ROOTS: Final = {"v2": "cohere", "v1": "cohere"}
 """First parts of paths that begin at a host's root, wherever its channel's address points."""
 VECTOR: Final = chat.VECTOR
@@ -200,6 +200,12 @@ def check_records(
         assert record["usage_source"] == "upstream"
         if stream is not None:
             assert record["stream"] is stream or record["stream"] == int(stream)
+
+
+def check_replayed(world: World, provider: str) -> None:
+    """What the provider signed or sealed with its call came back with it, letter for letter."""
+    if provider in SIGNING:
+        assert SIGNATURE in world.asked.body.decode(), world.asked.body.decode()
 
 
 def data_url(media_type: str, data: bytes) -> str:

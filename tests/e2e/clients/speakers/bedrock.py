@@ -88,7 +88,9 @@ def _asked(model: str, body: dict[str, JSON]) -> Asked:
     if thinking["type"] == "enabled":
         need(1024 <= thinking["budget_tokens"], "thinking.budget_tokens")
         need(thinking["budget_tokens"] < (asked.limit or 0), "thinking.budget_tokens < maxTokens")
-    asked.system = "".join(block["text"] for block in body.get("system") or ())
+    for block in body.get("system") or ():
+        need(len(block) == 1 and next(iter(block)) in ("text", "cachePoint"), f"system: {block}")
+        asked.system += block.get("text", "")
     form = (body.get("outputConfig") or {}).get("textFormat")
     if form is not None:
         asked.schema = json.loads(form["structure"]["jsonSchema"]["schema"])
