@@ -17,14 +17,31 @@ SAMPLE = 8 * 1024
 """Characters that are looked at: of a longer text, slices spaced evenly. A few milliseconds."""
 _SLICES = 32
 _DEPTH = 32
+"""Levels of nesting that are followed."""
 _ITEMS = 20_000
 """Values of one member that are looked at: a million empty objects would stop the event loop."""
-"""Levels of nesting that are followed."""
+_LONG = 2_000
+"""Items of a list that are looked at: of a longer one, as many spaced evenly."""
 _MESSAGE = 3
 _TOOL = 8
 _IMAGE_LOW = 85
 _IMAGE = 765  # 1024 by 1024 in high detail: 85 and four tiles of 170
 _MEDIA = 400  # sound, video and files: their length is not known
+
+
+_MEMBERS = (
+    "messages",
+    "prompt",
+    "input",
+    "instruction",
+    "tools",
+    "functions",
+    "contents",
+    "system",
+    "systemInstruction",
+    "instructions",
+)
+"""Where dialects have what is read: OpenAI's, Gemini's, Anthropic's."""
 
 
 class _Class(NamedTuple):
@@ -81,19 +98,28 @@ def message_tokens(request: JSON) -> int:
     """
     if not isinstance(request, Mapping):
         return 0
-    count, texts = 0, []
-    for name in ("messages", "prompt", "input", "instruction", "tools", "functions"):
-        value = _decoded(request.get(name))
-        if name == "messages" and isinstance(value, list):
-            count += _MESSAGE * (len(value) + 1)
+    count, texts = 0.0, []
+    for name in _MEMBERS:
+        value, share = _sampled(_decoded(request.get(name)))
+        mine, told = 0, texts if share == 1 else []
+        if name in ("messages", "contents") and isinstance(value, list):
+            mine += _MESSAGE * (len(value) + 1)
         if name in ("tools", "functions") and isinstance(value, list):
-            count += _TOOL * len(value)
+            mine += _TOOL * len(value)
         for found in _walk(value, _DEPTH, [_ITEMS]):
             if isinstance(found, str):
-                texts.append(found)
+                told.append(found)
             else:
-                count += found
-    return count + tokens("\n".join(texts))
+                mine += found
+        count += mine * share if told is texts else (mine + tokens("\n".join(told))) * share
+    return round(count) + tokens("\n".join(texts))
+
+
+def _sampled(value: JSON) -> tuple[JSON, float]:
+    """The value, or items of a long list of anything but tokens, and how much more there is."""
+    if not isinstance(value, list) or len(value) <= _LONG or type(value[0]) is int:
+        return value, 1
+    return [value[at * len(value) // _LONG] for at in range(_LONG)], len(value) / _LONG
 
 
 def _measure(text: str) -> float:

@@ -255,7 +255,7 @@ class Foreign:
         elif chat.service_tier:
             self.dropped.append("service_tier")
         for name, value in (
-            ("seed", chat.seed),
+            ("seed", chat.seed is not None),
             ("presence_penalty", chat.presence_penalty),
             ("frequency_penalty", chat.frequency_penalty),
             ("logprobs", chat.logprobs),

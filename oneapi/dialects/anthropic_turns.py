@@ -178,7 +178,7 @@ class Turns:
         API; the conversation is complete without them.
         """
         self.drop(part.extra, where)
-        mine = not (part.id or isinstance(part, Borrowed))
+        mine = not (part.id or part.summary or isinstance(part, Borrowed))
         if mine and part.signature and not part.data:
             return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
         if mine and part.data and not (part.text or part.signature):

@@ -13,10 +13,24 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from zlib import crc32
 
-from oneapi.ir import BlockStart, BlockStop, ChatResponse, Delta, Event, Part, Tool, ToolCall
-from oneapi.wire.json import MalformedJSON, decode
+from oneapi.dialects.base_bodies import encode_text
+from oneapi.ir import (
+    BlockStart,
+    BlockStop,
+    ChatRequest,
+    ChatResponse,
+    Delta,
+    Event,
+    Part,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from oneapi.wire.json import JSON, MalformedJSON, decode
 
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_-]")
+SHORTEST: Final = 64
+"""Letters of a name that every provider takes; some take twice as many."""
 
 
 def wire_name(name: str, namespace: str = "", *, most: int = 128) -> str:
@@ -31,21 +45,75 @@ def wire_name(name: str, namespace: str = "", *, most: int = 128) -> str:
     return f"{clean[: most - 9]}_{crc32(full.encode('utf-8', 'replace')):08x}"
 
 
+def plainly_named(chat: ChatRequest, *, custom: bool = False) -> ChatRequest:
+    """The request for a format that has neither namespaces nor odd or long names: tools, calls,
+    results and the choice have the names that `Restorer` knows again.
+
+    `custom` makes functions of custom tools too, for formats that have no better word for them.
+    """
+    spaces = {tool.name: tool.namespace for tool in chat.tools if tool.kind != "hosted"}
+
+    def named(name: str, namespace: str = "") -> str:
+        return wire_name(name, namespace or spaces.get(name, ""), most=SHORTEST)
+
+    def plain(part: Part) -> Part:
+        if isinstance(part, ToolCall):
+            part = replace(part, name=named(part.name, part.namespace), namespace="")
+            if custom and part.custom:
+                arguments = encode_text({"input": part.arguments})
+                part = replace(part, arguments=arguments, custom=False)
+        elif isinstance(part, ToolResult) and part.name:
+            part = replace(part, name=named(part.name))
+        return part
+
+    choice = chat.tool_choice
+    return replace(
+        chat,
+        messages=[replace(m, parts=[plain(part) for part in m.parts]) for m in chat.messages],
+        tools=[_plain_tool(tool, custom=custom) for tool in chat.tools],
+        tool_choice=choice and replace(choice, names=[named(name) for name in choice.names]),
+    )
+
+
+def _plain_tool(tool: Tool, *, custom: bool) -> Tool:
+    if tool.kind == "hosted":
+        return tool
+    name = wire_name(tool.name, tool.namespace, most=SHORTEST)
+    tool = replace(tool, name=name, namespace="")
+    return as_function(tool) if custom and tool.kind == "custom" else tool
+
+
+def as_function(tool: Tool) -> Tool:
+    """A custom tool as a function with the single argument `input`."""
+    schema: JSON = {
+        "type": "object",
+        "properties": {"input": {"type": "string"}},
+        "required": ["input"],
+        "additionalProperties": False,
+    }
+    grammar = tool.format.get("definition") if isinstance(tool.format, dict) else None
+    description = tool.description
+    if isinstance(grammar, str) and grammar:
+        description = f"{description}\n\n`input` follows this grammar:\n{grammar}".strip()
+    return replace(tool, description=description, schema=schema, kind="function", format=None)
+
+
 class Restorer:
     """Calls of an answer as the client's own tools: name, namespace, and a custom tool's text.
 
-    Over events (`feed`) or a whole answer (`restored`). `most` is what the provider's names were
-    cut to.
+    Over events (`feed`) or a whole answer (`restored`). Names cut to 64 letters are known again as
+    well as those cut to 128.
     """
 
-    def __init__(self, tools: Sequence[Tool], *, most: int = 128) -> None:
+    def __init__(self, tools: Sequence[Tool]) -> None:
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             if tool.kind == "hosted":
                 continue
-            name = wire_name(tool.name, tool.namespace, most=most)
-            if name != tool.name or tool.namespace or tool.kind == "custom":
-                self._tools[name] = tool
+            for most in (SHORTEST, 128):
+                name = wire_name(tool.name, tool.namespace, most=most)
+                if name != tool.name or tool.namespace or tool.kind == "custom":
+                    self._tools[name] = tool
         self._held: dict[int, _Held] = {}
 
     @property

@@ -41,8 +41,8 @@ class _Block:
     part: Part
     choice: int
     texts: list[str] = field(default_factory=list)
-    signature: str = ""
-    data: str = ""
+    signatures: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
 
 
 def gather(events: Iterable[Event], source: str) -> ChatResponse:
@@ -115,8 +115,8 @@ class Gatherer:
                     held = self._logprobs.get(block.choice)
                     self._logprobs[block.choice] = _joined(held, event.logprobs)
             case Signature():
-                block.signature += event.signature
-                block.data += event.data
+                block.signatures.append(event.signature)
+                block.data.append(event.data)
             case Annotation():
                 if isinstance(part, Text):
                     block.part = replace(part, annotations=[*part.annotations, event.annotation])
@@ -185,6 +185,7 @@ def _choices(
 def _filled(block: _Block) -> Part:
     """The block's part with the text that came for it."""
     text, part = "".join(block.texts), block.part
+    signature, data = "".join(block.signatures), "".join(block.data)
     match part:
         case Text() | Refusal():
             return replace(part, text=part.text + text)
@@ -192,12 +193,12 @@ def _filled(block: _Block) -> Part:
             return replace(
                 part,
                 text=part.text + text,
-                signature=part.signature + block.signature,
-                data=block.data or part.data,
+                signature=part.signature + signature,
+                data=data or part.data,
             )
         case ToolCall():
             return replace(
-                part, arguments=part.arguments + text, signature=part.signature + block.signature
+                part, arguments=part.arguments + text, signature=part.signature + signature
             )
         case Media():
             return replace(part, data=part.data + text)

@@ -18,7 +18,8 @@ from oneapi.wire.sse import EventBlocks, data_of, split
 
 _EVENT = 64 * 1024 * 1024
 """Bytes of the largest event: the last one of Responses repeats the whole answer."""
-_PENDING = 64 * 1024
+_PENDING = 1024 * 1024
+"""Bytes held back for the first content: Responses repeats instructions and tools before it."""
 _HELD = 1024 * 1024
 _SAMPLE = 256 * 1024
 

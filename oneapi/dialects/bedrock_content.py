@@ -81,7 +81,7 @@ class Contents:
             case Text():
                 return self._text(part, where)
             case Refusal():
-                return {"text": part.text} if part.text else None
+                return {"text": part.text} if part.text.strip() else None
             case Reasoning():
                 return self._reasoning(part, where)
             case Media():
@@ -104,13 +104,13 @@ class Contents:
         if part.annotations:
             self.dropped.append(f"{where}.annotations")
         self.drop_extra(part.extra, where)
-        return {"text": part.text} if part.text else None
+        return {"text": part.text} if part.text.strip() else None  # blank texts are refused
 
     def _reasoning(self, part: Reasoning, where: str) -> JSON:
         """Thoughts that nothing vouches for are refused by the models that sign theirs, and those
         that another provider encrypted are of no use to any.
         """
-        if part.data and not part.text and not part.id:
+        if part.data and not (part.text or part.id or part.summary):
             return {"reasoningContent": {"redactedContent": write_redacted(part.data)}}
         if not self.own and (not part.signature or part.summary or part.id):
             self.dropped.append(where)

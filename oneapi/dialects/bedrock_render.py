@@ -13,6 +13,7 @@ from typing import Final
 
 from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import body_of
+from oneapi.dialects.base_calls import plainly_named
 from oneapi.dialects.base_turns import linked
 from oneapi.dialects.bedrock_content import BUCKET, Contents, tool_name
 from oneapi.dialects.bedrock_requests import SYSTEM
@@ -22,6 +23,9 @@ from oneapi.dialects.bedrock_thinking import Family, Thought, family_of, render_
 from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, Media, Message, Part, Tool, ToolCall, ToolResult
 from oneapi.wire.json import JSON, encode
+
+_FIRST: Final = "(start)"
+"""What the user says in a conversation that the assistant begins."""
 
 _OPTIONS: Final = (
     "guardrailConfig",
@@ -65,7 +69,7 @@ def _parts(parts: list[Part]) -> Iterator[Part]:
 
 def render_request(chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
     """Raises `ApiError` 400 naming what Converse cannot do and must not be dropped."""
-    request = _Request(chat, model, hints)
+    request = _Request(chat if chat.source == NAME else plainly_named(chat), model, hints)
     try:
         body = body_of(request.body())
     except RecursionError as error:
@@ -91,6 +95,8 @@ class _Request:
         chat = self.chat
         body: dict[str, JSON] = dict(chat.extra) if self.own else {}
         system, messages = self._system(), self._turns()
+        if not self.own:
+            system, messages = _begun(system, messages)
         if messages:
             body["messages"] = messages
         if system:
@@ -172,6 +178,9 @@ class _Request:
                 turns[-1]["content"] += content
             elif content:
                 turns.append({"role": role, "content": content})
+        for turn in turns:
+            if not self.own and turn["role"] == "user":
+                turn["content"] = _results_first(turn["content"])
         return turns
 
     def _named(self, message: Message, i: int) -> None:
@@ -237,8 +246,6 @@ class _Request:
             spec |= {k: v for k, v in tool.extra.items() if k != "cachePoint"}
         else:
             self.contents.drop_extra(tool.extra, where)
-            if tool.namespace:
-                self._drop(f"{where}.namespace")
         if tool.description:
             spec["description"] = tool.description
         if not self.own:
@@ -321,7 +328,8 @@ class _Request:
     def _unsaid(self) -> None:
         chat = self.chat
         for name, called in _UNSAID:
-            if getattr(chat, name) not in (None, "", False):
+            value = getattr(chat, name)
+            if value or (name == "seed" and value is not None):
                 self._drop(called)
         if chat.n is not None and chat.n > 1:
             self._drop("n")
@@ -330,6 +338,27 @@ class _Request:
         if any(mode != "text" for mode in chat.modalities):
             self._drop("modalities")
         self.contents.dropped += [name for name, value in chat.extra.items() if value is not None]
+
+
+def _begun(system: list[JSON], turns: list[JSON]) -> tuple[list[JSON], list[JSON]]:
+    """The conversation begun by the user, as it must be; instructions alone are the user's."""
+    if not turns:
+        return [], [{"role": "user", "content": system}] if system else []
+    if turns[0]["role"] == "assistant":
+        turns = [{"role": "user", "content": [{"text": _FIRST}]}, *turns]
+    return system, turns
+
+
+def _results_first(content: list[JSON]) -> list[JSON]:
+    """The user's blocks, results of calls before all others; cache points stay behind theirs."""
+    groups: list[list[JSON]] = []
+    for block in content:
+        if "cachePoint" in block and groups:
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    groups.sort(key=lambda group: "toolResult" not in group[0])
+    return [block for group in groups for block in group]
 
 
 def _declared(name: str) -> JSON:

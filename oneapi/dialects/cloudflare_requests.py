@@ -18,6 +18,7 @@ from typing import Final
 
 from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import applies, body_of
+from oneapi.dialects.base_calls import plainly_named
 from oneapi.dialects.base_turns import as_url, linked
 from oneapi.dialects.cloudflare_shapes import NAME, RUN
 from oneapi.errors import ApiError
@@ -68,6 +69,8 @@ def fetches(chat: ChatRequest) -> Sequence[str]:
 
 def render_request(chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
     """Raises `ApiError` 400 for media that no model here takes."""
+    if chat.source != NAME:
+        chat = plainly_named(chat, custom=True)
     work = _Work(one=applies(hints.options.get("image_field"), model))
     messages = linked(chat.messages)
     body: dict[str, JSON] = {"messages": work.messages(messages)}
@@ -184,14 +187,11 @@ class _Work:
         self.dropped += [f"{at}.{name}" for name in part.extra]
 
     def _call(self, part: ToolCall, at: str) -> JSON:
-        arguments = part.arguments or "{}"
-        if part.custom:  # there are functions only: the text becomes their one argument
-            arguments = body_of({"input": part.arguments}).decode()
         self.dropped += [f"{at}.{name}" for name in part.extra]
         return {
             "id": part.id,
             "type": "function",
-            "function": {"name": part.name, "arguments": arguments},
+            "function": {"name": part.name, "arguments": part.arguments or "{}"},
         }
 
     def _result(self, part: ToolResult, at: str) -> JSON:
@@ -237,7 +237,6 @@ class _Work:
         for name, said in (
             ("strict", tool.strict),
             ("cache_control", tool.cache),
-            ("namespace", tool.namespace),
         ):
             if said:
                 self.dropped.append(f"{at}.{name}")

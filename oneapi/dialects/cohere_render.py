@@ -15,6 +15,7 @@ from typing import Final, assert_never
 
 from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import body_of, encode_text
+from oneapi.dialects.base_calls import plainly_named
 from oneapi.dialects.base_turns import as_url, linked
 from oneapi.dialects.cohere_requests import FORM
 from oneapi.dialects.cohere_shapes import NAME, OPERATION, PLAN
@@ -37,6 +38,7 @@ from oneapi.wire.json import JSON
 
 _PDF: Final = b"%PDF-"
 """Such documents may consist of letters alone and are no text all the same."""
+_GIVEN: Final = "(documents)"
 _MOST_STOPS: Final = 5
 _MOST_P: Final = 0.99
 _LEAST_P: Final = 0.01
@@ -80,7 +82,7 @@ def _parts(parts: list[Part]) -> Iterator[Part]:
 
 def render_request(chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
     """Raises `ApiError` 400 naming what the format cannot do and must not be dropped."""
-    request = _Request(chat, model, hints)
+    request = _Request(chat if chat.source == NAME else plainly_named(chat), model, hints)
     try:
         body = body_of(request.body())
     except RecursionError as error:
@@ -175,7 +177,10 @@ class _Request:
                 self.dropped.append(f"{where}.name")
             self._drop_extra(message.extra, where)
         parts = [p for p in message.parts if not (skip and isinstance(p, ToolResult))]
+        held = len(self._documents)
         content = self._content(message.parts, where, skip=skip)
+        if not content and len(self._documents) > held:  # the turn must not vanish with them
+            content = [{"type": "text", "text": _GIVEN}]
         plans = [p.text for p in parts if isinstance(p, Reasoning) and PLAN in p.extra]
         calls = [self._call(p, where) for p in parts if isinstance(p, ToolCall)]
         cited = [a for p in parts if self.own and isinstance(p, Text) for a in p.annotations]
@@ -311,8 +316,6 @@ class _Request:
             }
         if tool.cache:
             self.dropped.append(f"{where}.cache_control")
-        if tool.namespace:
-            self.dropped.append(f"{where}.namespace")
         self._drop_extra(tool.extra, where)
         function["parameters"] = _schema(tool)
         return {"type": "function", "function": function}

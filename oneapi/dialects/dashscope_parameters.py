@@ -150,8 +150,6 @@ def _tool(tool: Tool, at: str, dropped: list[str], *, own: bool) -> JSON:
         dropped.append(f"{at}.strict")
     if tool.cache:
         dropped.append(f"{at}.cache_control")
-    if tool.namespace:
-        dropped.append(f"{at}.namespace")
     dropped += [f"{at}.{name}" for name in tool.extra]
     return entry
 

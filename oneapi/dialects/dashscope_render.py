@@ -21,6 +21,7 @@ from typing import Final
 
 from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import applies, body_of
+from oneapi.dialects.base_calls import plainly_named
 from oneapi.dialects.base_turns import as_url, linked
 from oneapi.dialects.dashscope_parameters import render_parameters
 from oneapi.dialects.dashscope_parse import FORM
@@ -50,6 +51,8 @@ _HEADERS: Final = (
 def render_request(chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
     """Raises `ApiError` 400 for documents and for media by a foreign provider's file id."""
     options = hints.options
+    if chat.source != NAME:
+        chat = plainly_named(chat, custom=True)
     work = _Work(
         chat,
         hints,
@@ -221,8 +224,6 @@ class _Work:
 
     def _call(self, part: ToolCall, at: str) -> JSON:
         arguments = part.arguments
-        if part.custom:  # there are functions only: the text becomes their one argument
-            arguments = body_of({"input": arguments}).decode()
         function: dict[str, JSON] = {"name": part.name, "arguments": arguments or "{}"}
         entry: dict[str, JSON] = {"id": part.id, "type": "function", "function": function}
         if not self.own:

@@ -45,6 +45,8 @@ _STOPS: Final[Mapping[str, Stop]] = {
     "NO_IMAGE": "error",
     "CONTINUATION": "pause",
 }
+_EMPTY: Final = {"role": "model"}
+"""The content of a candidate that says nothing."""
 _KNOWN: Final = frozenset(
     {"candidates", "usageMetadata", "modelVersion", "responseId", "promptFeedback"}
 )
@@ -173,6 +175,8 @@ def _choice(candidate: dict[str, JSON], number: int) -> Choice:
     index = candidate.pop("index", None)
     reason = reason if isinstance(reason, str) else ""
     called = any(isinstance(part, ToolCall) for part in found)
+    if not found and content != _EMPTY:  # a client of the same format is to see what was there
+        candidate["content"] = content
     return Choice(
         found,
         stop_of(reason, called),

@@ -28,6 +28,7 @@ _WORDS: Final = {
     501: "UNIMPLEMENTED",
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",
+    529: "UNAVAILABLE",  # Anthropic's word for the same
     504: "DEADLINE_EXCEEDED",
 }
 _STATUS: Final = {"invalid_api_key": 400, "expired_api_key": 400, "missing_api_key": 403}

@@ -13,6 +13,7 @@ from typing import Final
 
 from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import body_of
+from oneapi.dialects.base_calls import plainly_named
 from oneapi.dialects.base_turns import linked, system_first
 from oneapi.dialects.gemini_parts import NAME, render_call, render_part, stays_file
 from oneapi.dialects.gemini_render import merge, render_request
@@ -56,7 +57,7 @@ def outgoing(chat: ChatRequest, model: str, hints: Hints) -> Outgoing:
     if chat.source == NAME:
         body, dropped = render_request(chat), []
     else:
-        writer = _Writer(chat, family_of(model, hints.options))
+        writer = _Writer(plainly_named(chat), family_of(model, hints.options))
         body, dropped = writer.body(), writer.dropped
     if hints.safety and "safetySettings" not in body:
         body["safetySettings"] = list(hints.safety)

@@ -3,11 +3,12 @@
 https://ai.google.dev/api/generate-content (read 2026-11-24). Normalised on the way, so that what
 `gemini_render` writes may differ from the original by these alone:
 
-- member names of the format in camelCase, nulls and empty messages left out, integers as numbers;
+- member names of the format in camelCase, integers as numbers, and below the top nulls and empty
+  messages left out;
 - `systemInstruction` with the role `user`, `contents` as a list of messages of parts, every one
   with a role (a missing one is `user`);
 - base64 of inline data in the standard alphabet; modalities and thinking levels in capitals;
-- declarations that stand in a row in one tool, every hosted tool in its own;
+- entries of `tools` that hold nothing left out;
 - a `model` in the body left out: the path names it.
 """
 
@@ -17,9 +18,12 @@ from typing import Final
 
 from oneapi.dialects.gemini_enums import MODALITIES, word
 from oneapi.dialects.gemini_parts import NAME, parse_part
+from oneapi.dialects.gemini_render import Asked
 from oneapi.dialects.gemini_schema import from_openapi
+from oneapi.dialects.gemini_seal import joined
 from oneapi.dialects.gemini_shapes import (
     bad,
+    camel,
     flag,
     integer,
     items,
@@ -51,9 +55,8 @@ def parse_request(body: JSON, envelope: Envelope) -> ChatRequest:
     """Raises `ApiError` 400 naming the member, whatever the JSON."""
     members = message(body, "")
     members.pop("model", None)
-    chat = ChatRequest(
-        envelope.model, [], NAME, stream=envelope.stream, wants_usage=envelope.stream
-    )
+    chat = Asked(envelope.model, [], NAME, stream=envelope.stream, wants_usage=envelope.stream)
+    chat.idle = {camel(name): told for name, told in body.items() if _says_nothing(told)}
     system = members.pop("systemInstruction", None)
     if system is not None:
         parts = _parts_of(system, "systemInstruction")
@@ -73,6 +76,13 @@ def parse_request(body: JSON, envelope: Envelope) -> ChatRequest:
         members[_CONFIG] = settings
     chat.extra = members
     return chat
+
+
+def _says_nothing(value: JSON) -> bool:
+    """Null, empty, or an object of such members."""
+    if isinstance(value, dict):
+        return all(inner in (None, "", [], {}) for inner in value.values())
+    return value in (None, "", [])
 
 
 def _contents(value: JSON) -> list[Message]:
@@ -113,7 +123,7 @@ def _parts(value: JSON, where: str) -> list[Part]:
         return [parse_part(value, where)]
     if not isinstance(value, list):
         raise bad(where, "must be an array")
-    return [parse_part(part, f"{where}[{index}]") for index, part in enumerate(value)]
+    return joined([parse_part(part, f"{where}[{index}]") for index, part in enumerate(value)])
 
 
 def _configure(chat: ChatRequest, config: dict[str, JSON]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from oneapi.dialects.base_bodies import encode_text
+from oneapi.dialects.gemini_seal import Borrowed, unseal
 from oneapi.dialects.gemini_shapes import bad, join, message, text
 from oneapi.errors import ApiError
 from oneapi.ir import (
@@ -145,7 +146,12 @@ def stays_file(url: str) -> bool:
 def _reasoning(found: dict[str, JSON], where: str) -> Part:
     del found["thought"]
     signature = text(found, "thoughtSignature", where)
-    return Reasoning(text(found, "text", where), signature, summary=True, extra=found)
+    said = text(found, "text", where)
+    borrowed = unseal(said, signature)
+    if borrowed is not None:
+        borrowed.extra = found
+        return borrowed
+    return Reasoning(said, signature, summary=True, extra=found)
 
 
 def _blob(found: dict[str, JSON], where: str) -> Media:
@@ -262,8 +268,9 @@ def _is_object(said: str) -> bool:
 def _render_reasoning(part: Reasoning, own: bool) -> dict[str, JSON]:
     found: dict[str, JSON] = {"text": part.text, "thought": True}
     if own:
-        if part.signature:
-            found["thoughtSignature"] = part.signature
+        signature = part.sealed if isinstance(part, Borrowed) else part.signature
+        if signature:
+            found["thoughtSignature"] = signature
         found.update(part.extra)
     return found
 

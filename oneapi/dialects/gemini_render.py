@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from oneapi.dialects.gemini_parts import NAME, render_part
@@ -11,6 +12,13 @@ from oneapi.wire.json import JSON
 
 SYSTEM: Final = ("system", "developer")
 _ROLES: Final = {"assistant": "model", "tool": "function"}
+
+
+@dataclass(slots=True)
+class Asked(ChatRequest):
+    """A request as it came: `idle` are its members that say nothing, null or empty ones."""
+
+    idle: dict[str, JSON] = field(default_factory=dict, compare=False)
 
 
 def render_request(chat: ChatRequest) -> dict[str, JSON]:
@@ -42,7 +50,8 @@ def render_request(chat: ChatRequest) -> dict[str, JSON]:
         body["toolConfig"] = config
     if settings:
         body["generationConfig"] = settings
-    return {**body, **extra}
+    idle = chat.idle if own and isinstance(chat, Asked) else {}
+    return {**idle, **body, **extra}
 
 
 def merge(target: dict[str, JSON], more: JSON) -> None:

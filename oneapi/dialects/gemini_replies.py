@@ -19,6 +19,7 @@ from oneapi.dialects.gemini_answers import call_prefix
 from oneapi.dialects.gemini_enums import to_integers
 from oneapi.dialects.gemini_errors import array_error, stream_error
 from oneapi.dialects.gemini_parts import NAME, render_call, render_part
+from oneapi.dialects.gemini_seal import seal
 from oneapi.dialects.gemini_usage import is_usage, render_usage
 from oneapi.errors import ApiError
 from oneapi.ir import (
@@ -72,11 +73,20 @@ def render_response(reply: ChatResponse, stamp: Stamp, *, integers: bool = False
         answer["usageMetadata"] = reply.raw_usage
     elif reply.usage is not None:
         answer["usageMetadata"] = render_usage(reply.usage)
-    answer["modelVersion"] = stamp.model or reply.model
-    answer["responseId"] = reply.id or stamp.id
+    answer.update(_names(reply.id, reply.model, own, stamp))
     if own:
         answer.update(reply.extra)
     return _encoded(answer, integers)
+
+
+def _names(id: str, model: str, own: bool, stamp: Stamp) -> dict[str, JSON]:
+    """The answer's own names; a provider of this format may have given none."""
+    names: dict[str, JSON] = {"modelVersion": stamp.model or model, "responseId": id or stamp.id}
+    if own and not names["modelVersion"]:
+        del names["modelVersion"]
+    if own and names["responseId"] == stamp.id:
+        del names["responseId"]
+    return names
 
 
 def _refused(reply: ChatResponse) -> bool:
@@ -101,6 +111,8 @@ def _candidate(choice: Choice, own: bool, stamp: Stamp) -> dict[str, JSON]:
         told["finishReason"] = reason
     if own:
         told.update(choice.extra)
+        if told["content"] is None:
+            del told["content"]
     elif choice.logprobs is not None:
         told.update(gemini_logprobs(choice.logprobs))
     return told
@@ -112,7 +124,7 @@ def _part(part: Part, own: bool, stamp: Stamp) -> dict[str, JSON] | None:
             part = replace(part, id="")
         return render_call(replace(part, signature=_signature(part.signature, own)), own=own)
     if isinstance(part, Reasoning) and not own:
-        signature = _signature(part.signature, own)
+        signature = seal(part, len(part.text))
         if not part.text and not signature:
             return None
         return {"text": part.text, "thought": True, **_signed(signature)}
@@ -149,7 +161,7 @@ def _reason(stop: str, native: str) -> str:
 
 
 def _signature(signature: str, own: bool) -> str:
-    """A signature as this format can carry it: base64. Another provider's returns to it so."""
+    """A call's signature as this format can carry it: base64."""
     return signature if own or _BASE64.fullmatch(signature) else ""
 
 
@@ -174,6 +186,13 @@ class _Block:
     choice: int
     texts: list[str] = field(default_factory=list)
     signature: str = ""
+    data: str = ""
+    length: int = 0
+
+    def sealed(self, thought: Reasoning) -> str:
+        """The signature of a thought of another provider's."""
+        signature, data = thought.signature + self.signature, self.data or thought.data
+        return seal(replace(thought, signature=signature, data=data), self.length)
 
 
 class _Renderer:
@@ -247,10 +266,7 @@ class _Renderer:
 
     def _start(self, event: Start) -> None:
         self._own = event.source == NAME
-        self._head = {
-            "modelVersion": self._stamp.model or event.model,
-            "responseId": event.id or self._stamp.id,
-        }
+        self._head = _names(event.id, event.model, self._own, self._stamp)
         if self._own:
             for name, value in event.extra.items():
                 (self._once if name == "promptFeedback" else self._head)[name] = value
@@ -274,6 +290,7 @@ class _Renderer:
             return
         if not event.text:
             return
+        block.length += len(event.text)
         if self._last == event.index:
             self._run.append(event.text)
             return
@@ -286,7 +303,11 @@ class _Renderer:
         block = self._blocks.get(event.index)
         if block is None:
             return
-        block.signature += _signature(event.signature, self._own)
+        if isinstance(block.part, Reasoning):
+            block.signature += event.signature
+            block.data = event.data or block.data
+        else:
+            block.signature += _signature(event.signature, self._own)
 
     def _stop(self, index: int, extra: Extra | None) -> None:
         block = self._blocks.pop(index, None)
@@ -296,7 +317,10 @@ class _Renderer:
         match part:
             case Text() | Refusal() | Reasoning():
                 more = {**part.extra, **(extra or {})} if self._own else {}
-                more.update(_signed(block.signature))
+                if isinstance(part, Reasoning) and not self._own:
+                    more.update(_signed(block.sealed(part)))
+                else:
+                    more.update(_signed(block.signature))
                 if more:
                     self._complete(block, index, more)
             case ToolCall():
@@ -382,7 +406,7 @@ class _Renderer:
             "index": finish.choice,
         }
         if self._own:
-            told.update(finish.extra)
+            told.update((k, v) for k, v in finish.extra.items() if k != "content")
         return told
 
     def _encode(self, chunk: dict[str, JSON]) -> bytes:

@@ -6,7 +6,8 @@ last one counts. The end of the body is the end: a finish reason may be told bef
 so finishes come with `close`. Without `alt=sse` the chunks stand in one array; errors do so too.
 
 Left out: empty texts without a signature, and a usage that counts nothing. Members of candidates
-beside their content come with the choice's `Finish`, the last of each name.
+beside their content come with the choice's `Finish`, the last of each name: what is told in pieces
+(`groundingMetadata`) is put together.
 """
 
 from __future__ import annotations
@@ -230,7 +231,11 @@ class StreamParser:
         if isinstance(reason, str) and reason:
             choice.reason = reason
         if candidate:
-            choice.extra.update(candidate)
+            for name, value in candidate.items():
+                before = choice.extra.get(name)
+                if isinstance(before, dict) and isinstance(value, dict):
+                    value = {**before, **value}
+                choice.extra[name] = value
             self._beside(choice, candidate, events)
 
     def _beside(self, choice: _Choice, candidate: dict[str, JSON], events: list[Event]) -> None:

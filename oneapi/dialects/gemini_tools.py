@@ -1,12 +1,13 @@
 """Tools and the choice among them, both ways.
 
-https://ai.google.dev/api/caching#Tool (read 2026-11-24): one tool holds function declarations or
-something that Google runs itself.
+https://ai.google.dev/api/caching#Tool (read 2026-11-24): one tool holds function declarations,
+something that Google runs itself, or both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from oneapi.dialects.gemini_enums import MODES, word
@@ -20,6 +21,15 @@ _MODES: Final = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 DECLARATIONS: Final = "functionDeclarations"
 
 
+@dataclass(slots=True)
+class Listed(Tool):
+    """A tool that remembers which entry of `tools` it stood in: some clients give every function
+    an entry of its own, others put Google's tools beside functions.
+    """
+
+    entry: int = -1
+
+
 def parse_tools(value: list[JSON], where: str) -> list[Tool]:
     """The tools one by one. Raises `ApiError` 400."""
     found: list[Tool] = []
@@ -27,16 +37,16 @@ def parse_tools(value: list[JSON], where: str) -> list[Tool]:
         place = f"{where}[{number}]"
         members = message(entry, place)
         for index, declared in enumerate(items(members, DECLARATIONS, place)):
-            found.append(_declared(declared, f"{place}.{DECLARATIONS}[{index}]"))
+            found.append(_declared(declared, f"{place}.{DECLARATIONS}[{index}]", number))
         for name, told in members.items():
-            found.append(Tool(name, kind="hosted", dialect=NAME, data={name: told}))
+            found.append(Listed(name, kind="hosted", dialect=NAME, data={name: told}, entry=number))
     return found
 
 
-def _declared(value: JSON, where: str) -> Tool:
+def _declared(value: JSON, where: str, entry: int) -> Tool:
     """A function; its schema stays in `data` as it stood, `schema` is what others read."""
     members = message(value, where)
-    tool = Tool(text(members, "name", where), dialect=NAME)
+    tool = Listed(text(members, "name", where), dialect=NAME, entry=entry)
     given = {name: members.pop(name) for name in ("parameters",) if name in members}
     tool.schema = from_openapi(given.get("parameters"))
     if "parametersJsonSchema" in members:
@@ -48,24 +58,26 @@ def _declared(value: JSON, where: str) -> Tool:
 
 
 def render_tools(tools: Sequence[Tool]) -> list[JSON]:
-    """Tools of this dialect again: declarations in a row stand in one tool."""
+    """Tools of this dialect again, each in the entry it stood in; functions of others in a row
+    stand in one.
+    """
     found: list[JSON] = []
-    row: list[JSON] = []
+    last: int | None = None
     for tool in tools:
-        if tool.kind == "hosted":
-            if tool.dialect == NAME:
-                _end_row(row, found)
-                found.append(tool.data)
+        if tool.kind == "hosted" and tool.dialect != NAME:
             continue
-        row.append(_declaration(tool))
-    _end_row(row, found)
+        entry = tool.entry if isinstance(tool, Listed) else -1
+        joins = entry == last and (
+            entry >= 0 or (tool.kind != "hosted" and DECLARATIONS in found[-1])
+        )
+        if not joins:
+            found.append({})
+            last = entry
+        if tool.kind == "hosted":
+            found[-1].update(tool.data)
+        else:
+            found[-1].setdefault(DECLARATIONS, []).append(_declaration(tool))
     return found
-
-
-def _end_row(row: list[JSON], found: list[JSON]) -> None:
-    if row:
-        found.append({DECLARATIONS: list(row)})
-        row.clear()
 
 
 def _declaration(tool: Tool) -> JSON:

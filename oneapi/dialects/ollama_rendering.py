@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from oneapi.dialects.base_calls import plainly_named
 from oneapi.dialects.base_turns import linked, plain_text
 from oneapi.dialects.ollama_requests import OPTIONS
 from oneapi.dialects.ollama_shapes import (
@@ -64,7 +65,7 @@ def render(chat: ChatRequest, *, think: JSON = None) -> tuple[Extra, list[str]]:
     """
     if isinstance(chat, Asked):
         return _own(chat), []
-    foreign = _Foreign(chat, think)
+    foreign = _Foreign(plainly_named(chat, custom=True), think)
     return foreign.body(), list(dict.fromkeys(foreign.dropped))
 
 

@@ -217,7 +217,8 @@ class ChoiceBlocks:
             case Text():
                 self._say("content", part.text, Text(""), out)
             case Thought():
-                empty = Thought(member="thinking", extra=part.extra)
+                extra = {k: v for k, v in part.extra.items() if k != "thinking"}
+                empty = Thought(member="thinking", extra=extra)
                 self._say("thinking", part.text, empty, out)
                 if part.signature:
                     out.append(Signature(self._index, part.signature))

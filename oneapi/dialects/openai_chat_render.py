@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import Final, cast, get_args
 
 from oneapi.dialects.base import Hints
-from oneapi.dialects.base_calls import wire_name
+from oneapi.dialects.base_calls import SHORTEST, as_function, wire_name
 from oneapi.dialects.openai_chat_requests import parse_request
 from oneapi.dialects.openai_chat_shapes import FIELDS, NAME, Asked
 from oneapi.dialects.openai_chat_tools import render_function, render_tool, render_tool_choice
@@ -184,7 +184,7 @@ def _narrowed(choice: ToolChoice | None, tools: Sequence[Tool]) -> ToolChoice | 
     if len(choice.names) > 1 or choice.mode != "required":
         return ToolChoice(choice.mode)
     spaces = {tool.name: tool.namespace for tool in tools}
-    named = [wire_name(name, spaces.get(name, "")) for name in choice.names]
+    named = [wire_name(name, spaces.get(name, ""), most=SHORTEST) for name in choice.names]
     return ToolChoice("required", named)
 
 
@@ -202,26 +202,11 @@ def _foreign_tools(chat: ChatRequest, manner: Manner) -> list[Tool]:
         if tool.extra:
             manner.dropped += (f"tools[{i}].{name}" for name in tool.extra)
         if tool.kind == "custom" and not manner.custom:
-            tool = _as_function(tool)
+            tool = as_function(tool)
         if tool.kind != "hosted":
-            tool = replace(tool, name=wire_name(tool.name, tool.namespace))
+            tool = replace(tool, name=wire_name(tool.name, tool.namespace, most=SHORTEST))
         tools.append(tool)
     return tools
-
-
-def _as_function(tool: Tool) -> Tool:
-    """A custom tool as a function with the single argument `input`."""
-    schema: JSON = {
-        "type": "object",
-        "properties": {"input": {"type": "string"}},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
-    grammar = tool.format.get("definition") if isinstance(tool.format, dict) else None
-    description = tool.description
-    if isinstance(grammar, str) and grammar:
-        description = f"{description}\n\n`input` follows this grammar:\n{grammar}".strip()
-    return replace(tool, description=description, schema=schema, kind="function", format=None)
 
 
 def _write_tools(chat: ChatRequest, body: Extra, *, foreign: bool, cache: bool) -> None:

@@ -33,12 +33,17 @@ def thoughts_of(message: Extra) -> list[Thought]:
 
 
 def thinking_part(part: Extra) -> Thought:
-    """A part `{"type": "thinking", "thinking": [{"type": "text", "text": …}]}`."""
+    """A part `{"type": "thinking", "thinking": [{"type": "text", "text": …}]}`.
+
+    Where what a thought refers to stands among its texts, `extra` holds the list as it came.
+    """
     inner = part.get("thinking")
     pieces = inner if isinstance(inner, list) else [inner]
     text = "".join(_text(p.get("text") if isinstance(p, dict) else p) for p in pieces)
     signature = _text(part.get("signature"))
     extra = rest(part, "type", "thinking", "signature")
+    if any(isinstance(p, dict) and p.get("type", "text") != "text" for p in pieces):
+        extra["thinking"] = inner
     return Thought(text, signature, extra=extra, member="thinking")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
 from oneapi.dialects.base_bodies import encode_text
-from oneapi.dialects.base_calls import wire_name
+from oneapi.dialects.base_calls import SHORTEST, wire_name
 from oneapi.dialects.base_turns import as_url, linked
 from oneapi.dialects.openai_chat_shapes import NAME, Thought, Turn, bad, mark
 from oneapi.dialects.openai_chat_thoughts import (
@@ -296,7 +296,8 @@ class _Writer:
     def _call(self, call: ToolCall, number: int) -> JSON:
         manner, at = self._manner, f"{self._at}.tool_calls[{number}]"
         if not manner.same:
-            call = replace(call, id=short_id(call.id), name=wire_name(call.name, call.namespace))
+            name = wire_name(call.name, call.namespace, most=SHORTEST)
+            call = replace(call, id=short_id(call.id), name=name)
         if call.custom and not manner.custom:
             arguments = encode_text({"input": call.arguments})
             call = replace(call, arguments=arguments, custom=False)

@@ -21,7 +21,24 @@ from oneapi.errors import ApiError
 from oneapi.ir import Envelope, Usage
 from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, members, replace_string
 
-__all__ = ["NAME", "parse_error"]
+__all__ = [
+    "HEADERS",
+    "NAME",
+    "OPERATIONS",
+    "PING",
+    "TASK_FACES",
+    "WATCHED",
+    "edit_request",
+    "error_status",
+    "parse_answer",
+    "parse_error",
+    "peek",
+    "rename_response",
+    "render_error",
+    "response_text",
+    "stream_error",
+    "tap",
+]
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {RERANK: Operation(RERANK, "/rerank", task="rerank")}

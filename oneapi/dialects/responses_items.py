@@ -132,8 +132,8 @@ def thoughts_of(item: Object) -> list[Reasoning]:
         texts = [word_in(part, "text") for part in list_in(item, member) if isinstance(part, dict)]
         if texts:
             found.append(Reasoning(BETWEEN.join(texts), summary=summary, id=name))
-    if not found:
-        found.append(Reasoning(id=name))
+    if not found:  # without an id, as a summary of which none came: so it is no other vendor's
+        found.append(Reasoning(summary=bool(data) and not name, id=name))
     found[-1].data = data
     known = ("type", "id", "status", "summary", "content", "encrypted_content")
     found[-1].extra = rest_of(item, *known)

@@ -1,9 +1,8 @@
 """A Responses request as a chat of the middle.
 
-https://platform.openai.com/docs/api-reference/responses/create (read 2026-11-24). What does not
-come back as it was: members that are null, `stream` that is false, and empty `reasoning`, `text`,
-`include`, `tools`, `instructions`, user, tier, cache key and descriptions of tools are left out;
-namespaces of one name that follow each other become one.
+https://platform.openai.com/docs/api-reference/responses/create (read 2026-11-24). What says nothing
+(null, empty) means the same as its absence, and comes back as it was. Namespaces of one name that
+follow each other become one.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from oneapi.dialects.responses_shapes import (
     LOGPROBS,
     MAX_TOKENS,
     NAME,
+    Asked,
     Object,
     Turn,
     as_object,
@@ -54,7 +54,7 @@ def parse_request(body: JSON, envelope: Envelope) -> ChatRequest:
     """Raises `ApiError` 400 naming the parameter; never another exception, whatever the JSON."""
     if not isinstance(body, dict):
         raise bad("body", "must be an object")
-    chat = ChatRequest(
+    chat = Asked(
         model=envelope.model,
         messages=read_input(body.get("input")),
         source=NAME,
@@ -71,6 +71,7 @@ def parse_request(body: JSON, envelope: Envelope) -> ChatRequest:
         service_tier=_word(body, "service_tier"),
         cache_key=_word(body, "prompt_cache_key"),
         extra=rest_of(body, *_KNOWN),
+        wire={k: v for k, v in body.items() if k != "input" or v == []},
     )
     instructions = _word(body, "instructions")
     if instructions:

@@ -13,7 +13,7 @@ from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import body_of
 from oneapi.dialects.base_turns import linked
 from oneapi.dialects.responses_parse import include_of
-from oneapi.dialects.responses_shapes import ENCRYPTED, LOGPROBS, NAME, Object, Turn
+from oneapi.dialects.responses_shapes import ENCRYPTED, LOGPROBS, NAME, Asked, Object, Turn
 from oneapi.dialects.responses_tools import (
     check_answers,
     render_choice,
@@ -29,6 +29,7 @@ from oneapi.wire.json import JSON
 OPERATION: Final = "responses"
 _LEAST_OUTPUT: Final = 16
 _TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+_NOTHING: Final[tuple[JSON, ...]] = (None, "", [], {})
 _UNSAID: Final = ("top_k", "seed", "presence_penalty", "frequency_penalty", "stop")
 
 
@@ -82,6 +83,8 @@ class _Request:
         self._text(body)
         if own:
             body.update((k, v) for k, v in chat.extra.items() if k != "text")
+            if isinstance(chat, Asked):
+                _as_it_was(body, chat.wire)
         else:
             self._foreign(body)
         return body
@@ -153,6 +156,26 @@ class _Request:
         body["store"] = False
         if chat.max_output is not None:  # the least that is taken; other dialects allow 1
             body["max_output_tokens"] = max(chat.max_output, _LEAST_OUTPUT)
+
+
+def _as_it_was(body: Object, wire: Object) -> None:
+    """Puts back what said nothing: null and empty members, here and in what else came."""
+    for name, value in wire.items():
+        if name not in body:
+            if _spare(value) in _NOTHING or (name == "stream" and value is False):
+                body[name] = value
+        elif body[name] != value and _spare(body[name]) == _spare(value):
+            body[name] = value
+
+
+def _spare(value: JSON, depth: int = 5) -> JSON:
+    """The value without members that say nothing, as deep as this format's own members go."""
+    if depth and isinstance(value, dict):
+        found = {k: _spare(v, depth - 1) for k, v in value.items()}
+        return {k: v for k, v in found.items() if v not in _NOTHING}
+    if depth and isinstance(value, list):
+        return [_spare(v, depth - 1) for v in value]
+    return value
 
 
 def _text_of(message: Message) -> str | None:

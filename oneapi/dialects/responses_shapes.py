@@ -7,12 +7,12 @@ Sealed notes are how thoughts of other providers travel through a client that kn
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from oneapi.dialects.base_bodies import encode_text
 from oneapi.errors import ApiError
-from oneapi.ir import Message, Part
+from oneapi.ir import ChatRequest, Message, Part
 from oneapi.wire.json import JSON, MalformedJSON, decode, encode
 
 NAME: Final = "openai-responses"
@@ -53,6 +53,13 @@ class Turn(Message):
 
     items: tuple[Noted, ...] = ()
     origin: Literal["items", "instructions", "string"] = "items"
+
+
+@dataclass(slots=True)
+class Asked(ChatRequest):
+    """A request as it came: `wire` holds its members but for the input."""
+
+    wire: Object = field(default_factory=dict, compare=False)
 
 
 def bad(param: str, what: str, code: str = "invalid_type") -> ApiError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from oneapi.dialects.base_calls import wire_name
+from oneapi.dialects.base_calls import SHORTEST, wire_name
 from oneapi.dialects.responses_shapes import NAME, Object
 from oneapi.errors import ApiError
 from oneapi.ir import OutputFormat, Thinking, Tool, ToolChoice
@@ -42,7 +42,10 @@ def _tool(tool: Tool, own: bool, at: str, dropped: list[str]) -> JSON:
             return tool.data
         dropped.append(at)
         return None
-    entry: Object = {"type": tool.kind, "name": tool.name if own else wire_name(tool.name)}
+    entry: Object = {
+        "type": tool.kind,
+        "name": tool.name if own else wire_name(tool.name, most=SHORTEST),
+    }
     if tool.description:
         entry["description"] = tool.description
     if tool.kind == "custom":
@@ -73,7 +76,7 @@ def render_choice(choice: ToolChoice, tools: Sequence[Tool], own: bool, dropped:
     named = [
         {
             "type": "custom" if choice.custom or name in custom else "function",
-            "name": name if own else wire_name(name),
+            "name": name if own else wire_name(name, most=SHORTEST),
         }
         for name in choice.names
     ]

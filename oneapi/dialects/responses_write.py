@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oneapi.dialects.base_calls import wire_name
+from oneapi.dialects.base_calls import SHORTEST, wire_name
 from oneapi.dialects.base_turns import as_url
 from oneapi.dialects.responses_shapes import NAME, Noted, Object, Turn
 from oneapi.errors import ApiError
@@ -186,7 +186,8 @@ class InputWriter:
 
     def _reasoning(self, part: Reasoning, at: str) -> None:
         """Only what this dialect's providers encrypted themselves can be given back to one."""
-        if part.signature or not (self._own or part.data):
+        redacted = part.data and not (part.id or part.summary or part.text)  # another vendor's
+        if part.signature or redacted or not (self._own or part.data):
             self.dropped.append(at)
             return
         item = thought_item([part])
@@ -200,7 +201,7 @@ class InputWriter:
         if self._own and part.item_id:
             item["id"] = part.item_id
         item["call_id"] = part.id
-        item["name"] = part.name if self._own else wire_name(part.name)
+        item["name"] = part.name if self._own else wire_name(part.name, most=SHORTEST)
         if part.namespace:
             item["namespace"] = part.namespace
         item["input" if part.custom else "arguments"] = (

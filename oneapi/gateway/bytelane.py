@@ -57,7 +57,7 @@ class ByteLane:
         )
         if problem is not None:
             raise failure(job, problem, original=reply.status)
-        meter.answer = body if meter.usage is None else b""
+        meter.answer = b"" if meter.usage is not None and meter.usage.output_tokens else body
         if target.renamed:
             body = job.dialect.rename_response(body, target.asked)
         meter.first_byte()
@@ -151,17 +151,26 @@ class ByteLane:
         if not client.begun:
             job.meter.first_byte()
             await client.begin(reply.status, self._answering.head(job, target, reply))
-        if broke is not None and not tap.done:
-            await self._answering.settle(job, reply.status, "upstream_broke", broke.reason)
-            error = ApiError(502, WORDS[broke.reason], code="upstream_broke", kind="upstream_error")
+        if (broke is not None and not tap.done) or _is_unfinished(job, tap):
+            reason = broke.reason if broke is not None else "stream_unfinished"
+            await self._answering.settle(job, reply.status, "upstream_broke", reason)
+            words = WORDS[broke.reason if broke is not None else "closed"]
+            error = ApiError(502, words, code="upstream_broke", kind="upstream_error")
             return await client.finish(tail + job.dialect.stream_error(error, job.meter.request_id))
         code = "upstream_error" if tap.error is not None else ""
-        if not code and job.operation.ends and not (tap.finished or tap.usage):
-            code = "stream_unfinished"  # passed on as it came; the record says what is odd
         await self._answering.settle(job, reply.status, "complete", code)
         await client.finish(tail)
         if tap.done and broke is None:
             await rest_of(reply)
+
+
+def _is_unfinished(job: Job, tap: Tap) -> bool:
+    """Whether a stream that says when it is complete ended without saying so. Where usage comes
+    because it was asked for, it comes last and says as much.
+    """
+    if tap.error is not None or not job.operation.ends or tap.finished:
+        return False
+    return not (job.operation.usage_option and tap.usage)
 
 
 async def _after_error(reply: Reply, tap: Tap) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Final
 
 from oneapi.dialects.base_errors import describe, retry_delay, scrub
 from oneapi.errors import ApiError, UpstreamError
@@ -17,6 +19,27 @@ log = logging.getLogger("oneapi.relay")
 MAX_CODE = 64
 AUTH_CODES = {"invalid_api_key": 401, "401": 401, "insufficient_quota": 402, "402": 402, "403": 403}
 """Codes inside a 200 that speak of the channel's own account, and the status they stand for."""
+
+STATUSES: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "context_length_exceeded": 400,
+    "not_found_error": 404,
+    "not_found": 404,
+    "model_not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "api_error": 500,
+    "internal": 500,
+    "unavailable": 503,
+    "overloaded": 503,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+    "overloaded_error": 529,
+}
+"""What words inside a 200 stand for, in small letters."""
 
 WORDS = {
     "connect": "the provider cannot be reached",
@@ -51,12 +74,29 @@ def account_refused(job: Job, target: Target, key: Key, status: int, message: st
 
 def error_inside(job: Job, target: Target, key: Key, error: JSON) -> UpstreamError:
     """An error that came first, inside a 200 (D21)."""
-    message, code, _ = describe(error)
+    message, code, kind = describe(error)
     message = cleaned(message, target, key)
     status = AUTH_CODES.get(code, 0)
     if status or classify(400, code, target.channel.preset, message).auth:
         return account_refused(job, target, key, status or 400, message)
-    return failure(job, f"the provider's stream began with an error: {message}")
+    told = _status_of(code) or _status_of(kind)
+    if not told:
+        return failure(job, f"the provider's stream began with an error: {message}")
+    return UpstreamError(
+        told,
+        message,
+        code=code or kind,
+        kind=kind or "upstream_error",
+        retryable=job.body.repeatable,
+        original_status=200,
+    )
+
+
+def _status_of(word: str) -> int:
+    """The status that a code or a type of error stands for, 0 for one that says nothing."""
+    if word.isascii() and word.isdecimal() and 400 <= int(word[:4]) < 600:
+        return int(word)
+    return STATUSES.get(word.lower(), 0)
 
 
 def error_of_answer(
@@ -67,8 +107,8 @@ def error_of_answer(
     return UpstreamError(
         error.status,
         cleaned(error.message, target, key),
-        code=error.code,
-        kind=error.kind,
+        code=word(error.code),
+        kind=word(error.kind),
         retryable=retryable and job.body.repeatable,
         original_status=status,
         headers=error.headers,

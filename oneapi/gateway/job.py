@@ -62,6 +62,7 @@ class Job:
     chat: ChatRequest | None = None
     question: Any = None
     notes: dict[bytes, bytes] = field(default_factory=dict)  # headers for the client, by name
+    honoured: frozenset[str] = frozenset()  # members that the gateway itself heeds: not dropped
     key: str = ""  # the fingerprint of the channel's key in use
 
     @property

@@ -24,6 +24,8 @@ class Keeping:
         self._client = client
         self._keep = keep
         self._whole = whole
+        self.begin = client.begin
+        self.write = client.write  # the client's own: a chunk costs nothing more
 
     @property
     def begun(self) -> bool:
@@ -32,12 +34,6 @@ class Keeping:
     @begun.setter
     def begun(self, value: bool) -> None:
         self._client.begun = value
-
-    async def begin(self, status: int, headers: Headers) -> None:
-        await self._client.begin(status, headers)
-
-    async def write(self, data: bytes) -> None:
-        await self._client.write(data)
 
     async def finish(self, data: bytes = b"") -> None:
         body = self._whole(data)

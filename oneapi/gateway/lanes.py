@@ -27,7 +27,8 @@ class Lane:
 
     With neither `chat` nor `task` the client's own format is relayed: the byte lane, or the edit
     lane where single members must change. `wrap` says how the provider's transport packs a format
-    that is otherwise the client's (`Account.wrap`).
+    that is otherwise the client's (`Account.wrap`). `other` is the lane for requests that say
+    what this provider takes otherwise than the dialect has it.
     """
 
     dialect: str
@@ -37,6 +38,7 @@ class Lane:
     task: TaskProvider[Any, Any] | None = None
     wrap: str = ""
     quirks: tuple[Quirk, ...] = ()
+    other: Lane | None = None
 
     @property
     def native(self) -> bool:
@@ -60,6 +62,7 @@ def lane_for(
             operation.name,
             account.hints_for(model, wanted.dialect),
             wrap=account.wrap(operation.name),
+            other=_other(account, wanted, model),
         )
     if not operation.task:
         return None
@@ -72,6 +75,18 @@ def lane_for(
         if lane is not None:
             return replace(lane, quirks=account.quirks_for(name, model, operation.task))
     return None
+
+
+def _other(account: Account, wanted: Wanted, model: str) -> Lane | None:
+    """The lane to an endpoint that is nearly the dialect's own, None where there is none."""
+    dialect, task = wanted.dialect, wanted.operation.task
+    if not task or task == CHAT:
+        return None
+    provider = registry.task_provider(dialect, task)
+    if provider is None or not account.supports(f"{wanted.operation.name.partition('.')[0]}.other"):
+        return None
+    hints, quirks = account.hints_for(model, dialect), account.quirks_for(dialect, model, task)
+    return Lane(dialect, provider.OPERATIONS[0], hints, task=provider, quirks=quirks)
 
 
 def _translated(account: Account, task: str, dialect: str, hints: Hints) -> Lane | None:

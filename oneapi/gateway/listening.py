@@ -8,6 +8,9 @@ from oneapi.errors import ApiError
 from oneapi.gateway.recall import Owner, Recall
 from oneapi.net.base import Headers, Reply
 
+MAX_BYTES = 16 * 1024 * 1024
+"""Of the longest answer that is read along."""
+
 
 class Listening:
     """A reply that is read along, at the price of parsing it; what passes is what came."""
@@ -22,12 +25,16 @@ class Listening:
         self._stamp = stamp
         self._hints = Hints()
         self._gatherer: Gatherer | None = Gatherer(provider.NAME)
+        self._size = 0
         self._parser = provider.stream_parser(self._hints, stamp)
         self.status = reply.status
         self.headers: Headers = reply.headers
 
     async def chunk(self) -> bytes:
         chunk = await self._reply.chunk()
+        self._size += len(chunk)
+        if self._size > MAX_BYTES:
+            self._gatherer = None
         gatherer = self._gatherer
         if gatherer is not None:
             try:
@@ -41,7 +48,7 @@ class Listening:
 
     async def read(self, limit: int) -> bytes:
         body = await self._reply.read(limit)
-        if b'"tool_calls"' in body:
+        if b'"tool_calls"' in body and len(body) <= MAX_BYTES:
             try:
                 reply = self._provider.parse_response(body, self._hints, self._stamp)
                 self._recall.remember(self._owner, reply)

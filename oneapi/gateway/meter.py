@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from oneapi import estimate
@@ -29,7 +29,10 @@ ESTIMATED = frozenset({"chat", "embeddings", "moderation", "rerank"})
 """Tasks whose tokens are estimated where the provider does not count them."""
 SPEECH = "speech"
 """Where the request says what is used: the characters of its text."""
+CHAT = "chat"
 UNPRICED = "unpriced"
+UNSERVED = frozenset({"refused", "failed", "cancelled"})
+"""Ends that cost nothing as long as no byte of an answer went out."""
 
 
 class Measured(Protocol):
@@ -86,8 +89,8 @@ class Meter:
         self, books: Books, status: int, settlement: Settlement, error_code: str = ""
     ) -> tuple[Record, asyncio.Future[None]]:
         """Post the one record of this request; the future is done once it is committed."""
-        self.settled = True
         record = self._record(status, settlement, error_code)
+        self.settled = True
         return record, books.settle(self.permit, record)
 
     def _record(self, status: int, settlement: Settlement, error_code: str) -> Record:
@@ -132,9 +135,12 @@ class Meter:
     ) -> tuple[Usage, Literal["upstream", "estimated", "none"]]:
         """The provider's count; else an estimate of what was relayed; nothing where nothing was."""
         tap = self.tap
+        if settlement in UNSERVED and not self.first_byte_ns:
+            return Usage(), "none"
         usage = self.usage or (tap.usage if tap is not None else None)
         if usage is not None:
-            return usage, "upstream"
+            whole = self._completed(usage, ended=settlement == "complete")
+            return whole, "upstream" if whole is usage else "estimated"
         relayed = self.first_byte_ns > 0 if tap is None else tap.content_seen
         if not relayed and settlement != "complete":
             return Usage(), "none"
@@ -146,11 +152,30 @@ class Meter:
             return (asked, "upstream") if asked is not None else (Usage(), "none")
         if operation.task not in ESTIMATED and operation.name != "edits":
             return Usage(), "none"
-        if tap is not None:
-            output = tap.output_estimate()
-        else:
-            output = estimate.tokens(dialect.response_text(self.answer))
-        return Usage(input=self.input_estimate(), output=output), "estimated"
+        return Usage(input=self.input_estimate(), output=self._output_estimate()), "estimated"
+
+    def _completed(self, usage: Usage, *, ended: bool) -> Usage:
+        """The provider's count with what it lacks: some count the prompt alone, or tell at a
+        stream's beginning what stands there, and at its end, which may never come, the rest.
+        """
+        if self.operation is None or self.operation.task != CHAT:
+            return usage
+        if usage.characters or usage.audio_ms or usage.images:  # not counted by tokens
+            return usage
+        told = usage.output_tokens
+        if not (ended and told):
+            made = self._output_estimate()
+            if 2 * told < made:  # else the estimate knows no better
+                usage = replace(usage, output=made - usage.reasoning - usage.audio_out)
+        if not usage.input_tokens and (told or usage.output):
+            usage = replace(usage, input=self.input_estimate())
+        return usage
+
+    def _output_estimate(self) -> int:
+        """Tokens of what was answered, counted offline."""
+        if self.tap is not None:
+            return self.tap.output_estimate()
+        return estimate.tokens(self.dialect.response_text(self.answer)) if self.dialect else 0
 
     def input_estimate(self) -> int:
         """Tokens of the request, counted offline; 0 where the body is not JSON."""

@@ -91,12 +91,17 @@ def _stripped(job: Job, lane: Lane, account: Account, body: bytes) -> bytes:
     return join(kept)
 
 
+def _thoughtless(body: JsonBody) -> bool:
+    """Whether the request forbids thinking: then no thought is demanded."""
+    return b'"disabled"' in bytes(body.members.get("thinking", b""))
+
+
 def _remembering(job: Job, target: Target, recall: Recall) -> Body:
     """The body with thoughts that the client dropped, for providers that demand them."""
     body = job.body
     if not (target.channel.preset.replays and isinstance(body, JsonBody)):
         return body
-    if job.operation.task != CHAT or "messages" not in body.members:
+    if job.operation.task != CHAT or "messages" not in body.members or _thoughtless(body):
         return body
     owner = job.meter.owner
     messages = restore_reasoning(

@@ -2,10 +2,13 @@
 
 Some providers refuse a conversation whose calls come back without the thought or the signature
 that came with them. Keyed by whose token it was and the call's id (D24), bounded, in memory alone.
+Where a client's dialect or library has no ids (Ollama's), a call is known by its name and
+arguments; the last of several such is meant.
 """
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +24,21 @@ Owner = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What stood before a call, and the call's own signature."""
+    """What stood before a call, and the call's own signature.
+
+    `first` says that the thoughts began the answer: models that sign theirs want them there again,
+    before any text. `call` is the call's name and arguments.
+    """
 
     thoughts: tuple[Reasoning, ...]
     signature: str
+    call: str
     size: int
+    first: bool
+
+    @property
+    def vouched(self) -> bool:
+        return any(map(_vouched, self.thoughts))
 
 
 class Recall:
@@ -36,17 +49,19 @@ class Recall:
         self._characters = characters
         self._held = 0
         self._memories: OrderedDict[tuple[Owner, str], Memory] = OrderedDict()
+        self._ids: dict[tuple[Owner, str], str] = {}  # of the last call with a name and arguments
 
     def remember(self, owner: Owner, reply: ChatResponse) -> None:
         """Keep the thoughts of an answer that calls tools."""
         for choice in reply.choices:
             thoughts: list[Reasoning] = []
+            first = bool(choice.parts) and isinstance(choice.parts[0], Reasoning)
             for part in choice.parts:
                 if isinstance(part, Reasoning):
                     thoughts.append(part)
                 elif isinstance(part, ToolCall) and part.id and (thoughts or part.signature):
-                    self._keep((owner, part.id), tuple(thoughts), part.signature)
-                    thoughts = []
+                    self._keep(owner, part, tuple(thoughts), first)
+                    thoughts, first = [], False
 
     def thoughts(self, owner: Owner, call_id: str) -> Sequence[Reasoning]:
         """What the model thought before this call, () where nothing is known."""
@@ -64,29 +79,63 @@ class Recall:
     def _message(self, owner: Owner, message: Message) -> Message:
         if message.role != "assistant":
             return message
-        thinks = any(isinstance(part, Reasoning) for part in message.parts)
+        thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
+        signed = any(map(_vouched, thoughts))
         parts: list[Part] = []
         for part in message.parts:
-            memory = self._memories.get((owner, part.id)) if isinstance(part, ToolCall) else None
+            memory = self._of(owner, part) if isinstance(part, ToolCall) else None
             if memory is None or not isinstance(part, ToolCall):
                 parts.append(part)
                 continue
-            if not thinks:
-                parts.extend(memory.thoughts)
-            signed = part if part.signature else replace(part, signature=memory.signature)
-            parts.append(signed if memory.signature else part)
+            if not signed and (memory.vouched or not thoughts):
+                # A text that came back without what vouches for it is put back whole.
+                parts = [p for p in parts if not _is_among(p, thoughts)]
+                at = 0 if memory.first else len(parts)
+                parts[at:at] = memory.thoughts
+            signs = memory.signature and not part.signature
+            parts.append(replace(part, signature=memory.signature) if signs else part)
         same = len(parts) == len(message.parts) and all(
             new is old for new, old in zip(parts, message.parts, strict=True)
         )
         return message if same else replace(message, parts=parts)
 
+    def _of(self, owner: Owner, call: ToolCall) -> Memory | None:
+        name = call.id or self._ids.get((owner, _described(call)), "")
+        return self._memories.get((owner, name))
+
     def _keep(
-        self, key: tuple[Owner, str], thoughts: tuple[Reasoning, ...], signature: str
+        self, owner: Owner, call: ToolCall, thoughts: tuple[Reasoning, ...], first: bool
     ) -> None:
-        size = len(signature) + sum(len(t.text) + len(t.signature) + len(t.data) for t in thoughts)
-        old = self._memories.pop(key, None)
-        self._held += size - (old.size if old is not None else 0)
-        self._memories[key] = Memory(thoughts, signature, size)
+        key, described = (owner, call.id), _described(call)
+        size = len(call.signature) + len(described)
+        size += sum(len(t.text) + len(t.signature) + len(t.data) for t in thoughts)
+        if key in self._memories:
+            self._forget(key, self._memories.pop(key))
+        self._held += size
+        self._memories[key] = Memory(thoughts, call.signature, described, size, first)
+        self._ids[owner, described] = call.id
         while len(self._memories) > self._entries or self._held > self._characters:
-            _, oldest = self._memories.popitem(last=False)
-            self._held -= oldest.size
+            self._forget(*self._memories.popitem(last=False))
+
+    def _forget(self, key: tuple[Owner, str], memory: Memory) -> None:
+        owner, name = key
+        self._held -= memory.size
+        if self._ids.get((owner, memory.call)) == name:
+            del self._ids[owner, memory.call]
+
+
+def _vouched(thought: Reasoning) -> bool:
+    return bool(thought.signature or thought.data)
+
+
+def _is_among(part: Part, thoughts: Sequence[Reasoning]) -> bool:
+    return any(part is thought for thought in thoughts)
+
+
+def _described(call: ToolCall) -> str:
+    """Name and arguments, whatever the order of their members and the blanks between them."""
+    try:
+        value = json.dumps(json.loads(call.arguments or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
+        value = call.arguments
+    return f"{call.name}\0{value}"

@@ -32,16 +32,16 @@ from oneapi.gateway.failures import (
     retry_after,
     word,
 )
+from oneapi.gateway.fetching import Fetches, OnUse
 from oneapi.gateway.heartbeat import EVERY_S, Heartbeat
 from oneapi.gateway.job import Job
 from oneapi.gateway.lanes import CHAT
 from oneapi.gateway.listening import Listening
-from oneapi.gateway.media import Fetcher
 from oneapi.gateway.outbound import call_for
 from oneapi.gateway.recall import Recall
 from oneapi.gateway.snapshot import Key, Target
 from oneapi.gateway.state import State
-from oneapi.gateway.tasklane import TaskLane, read
+from oneapi.gateway.tasklane import TaskLane, fitting, read
 from oneapi.gateway.translate import MAX_NOTE, TranslateLane
 from oneapi.net.base import Call, CarrierError, Origin, Reply
 from oneapi.providers.account import Account, classify
@@ -69,7 +69,7 @@ class Relay:
         state: State,
         books: Books,
         *,
-        fetcher: Fetcher | None = None,
+        fetcher: Fetches | None = None,
         ping_every_s: float = EVERY_S,
     ) -> None:
         self._state = state
@@ -77,7 +77,7 @@ class Relay:
         self._ping_every_s = ping_every_s
         answering = Answering(books)
         self._bytes = ByteLane(answering)
-        fetcher = fetcher or Fetcher()
+        fetcher = fetcher or OnUse()
         self._translate = TranslateLane(answering, self.recall, fetcher)
         self._tasks = TaskLane(answering, fetcher)
 
@@ -113,6 +113,7 @@ class Relay:
         raise last or no_key()
 
     async def _attempt(self, job: Job, target: Target, key: Key) -> None:
+        target = fitting(job, target)
         meter, channel = job.meter, target.channel
         meter.attempts += 1
         meter.target = target
@@ -239,9 +240,9 @@ def _elsewhere(account: Account, host: str) -> Origin | None:
 def _note(job: Job, outgoing: Outgoing) -> None:
     """Headers that tell the client what became of its request on the way to this target."""
     job.notes.clear()
-    if outgoing.dropped:
-        names = ", ".join(dict.fromkeys(outgoing.dropped))
-        job.notes[b"x-oneapi-dropped"] = _printable(names)
+    names = [name for name in dict.fromkeys(outgoing.dropped) if name not in job.honoured]
+    if names:
+        job.notes[b"x-oneapi-dropped"] = _printable(", ".join(names))
     if outgoing.warnings:
         job.notes[b"x-oneapi-warning"] = _printable("; ".join(outgoing.warnings))
 

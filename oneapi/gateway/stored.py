@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -69,26 +69,25 @@ class Stored:
         return self._size
 
     async def keep(self, owner: Owner, kept: Kept) -> None:
-        """Remember a response; one with an end (`expires_ms`) is on disk when this returns.
+        """Remember a response: one with an end (`expires_ms`) on disk alone, where every process
+        finds it and none finds it once it is deleted; all others in memory.
 
         Raises `ApiError` 503 where the disk cannot be written: a client that has been promised its
         response would not find it again.
         """
-        self._remember(owner, kept)
         if not kept.expires_ms or self._store is None:
-            return
-        try:
-            await asyncio.wrap_future(self._store.transact(lambda db: shelf.keep(db, owner, kept)))
-        except StoreError as error:
-            raise _unavailable(error) from error
+            return self._remember(owner, kept)
+        await self._write(lambda db: shelf.keep(db, owner, kept))
 
     async def find(self, owner: Owner, name: str, now_ms: int, *, disk: bool) -> Kept | None:
         """The token's response of that id; `disk` says whether its policy keeps them there."""
         own = self._shelves.get(owner)
         kept = own.entries.get(name) if own is not None else None
-        if kept is None and disk and self._store is not None:
-            kept = await self._read(shelf.find, owner, name, now_ms)
-        return self._live(owner, kept, now_ms)
+        if own is not None and kept is not None:
+            self._used.move_to_end((owner, name))
+            own.entries.move_to_end(name)
+            return kept
+        return await self._read(shelf.find, owner, name, now_ms) if disk else None
 
     async def find_named(self, owner: Owner, name: str, now_ms: int, *, disk: bool) -> Kept | None:
         """The token's response in which an item (or a conversation) of that id stands."""
@@ -96,9 +95,7 @@ class Stored:
         within = own.names.get(name) if own is not None else None
         if within is not None:
             return await self.find(owner, within, now_ms, disk=disk)
-        if not disk or self._store is None:
-            return None
-        return self._live(owner, await self._read(shelf.find_named, owner, name, now_ms), now_ms)
+        return await self._read(shelf.find_named, owner, name, now_ms) if disk else None
 
     def is_others(self, owner: Owner, name: str) -> bool:
         """Whether an item of that id is known to be another token's, and not this one's."""
@@ -110,49 +107,33 @@ class Stored:
     async def forget(self, owner: Owner, name: str, *, disk: bool) -> None:
         """Delete it. Raises `ApiError` 503 where the disk cannot be written."""
         self._drop(owner, name)
-        if not disk or self._store is None:
-            return
-        try:
-            await asyncio.wrap_future(
-                self._store.transact(lambda db: shelf.remove(db, owner, name))
-            )
-        except StoreError as error:
-            raise _unavailable(error) from error
+        if disk and self._store is not None:
+            await self._write(lambda db: shelf.remove(db, owner, name))
 
     async def purge(self, now_ms: int) -> None:
-        """Now and then delete what has expired, in memory and on disk."""
-        if now_ms - self._purged_ms < PURGE_MS:
+        """Now and then delete what has expired."""
+        if self._store is None or now_ms - self._purged_ms < PURGE_MS:
             return
         self._purged_ms = now_ms
-        for owner, name in [*self._expired(now_ms)]:
-            self._drop(owner, name)
-        if self._store is None:
-            return
         try:
             await asyncio.wrap_future(self._store.transact(lambda db: shelf.purge(db, now_ms)))
         except StoreError as error:
             log.error("expired responses are not deleted: %s", error)
 
     async def _read(self, look: _Look, owner: Owner, name: str, now_ms: int) -> Kept | None:
-        assert self._store is not None
+        if self._store is None:
+            return None
         try:
             return await asyncio.to_thread(look, self._store.path, owner, name, now_ms)
         except StoreError as error:
             raise _unavailable(error) from error
 
-    def _live(self, owner: Owner, kept: Kept | None, now_ms: int) -> Kept | None:
-        """What was found, used just now; None where its time is over."""
-        if kept is None:
-            return None
-        if kept.expires_ms and kept.expires_ms <= now_ms:
-            self._drop(owner, kept.id)
-            return None
-        if (owner, kept.id) in self._used:
-            self._used.move_to_end((owner, kept.id))
-            self._shelves[owner].entries.move_to_end(kept.id)
-        else:
-            self._remember(owner, kept)
-        return kept
+    async def _write(self, work: shelf.Work) -> None:
+        assert self._store is not None
+        try:
+            await asyncio.wrap_future(self._store.transact(work))
+        except StoreError as error:
+            raise _unavailable(error) from error
 
     def _remember(self, owner: Owner, kept: Kept) -> None:
         bounds = self._bounds
@@ -194,12 +175,6 @@ class Stored:
             self._claims[inner] = left
         else:
             del self._claims[inner]
-
-    def _expired(self, now_ms: int) -> Iterator[tuple[Owner, str]]:
-        for owner, own in self._shelves.items():
-            for kept in own.entries.values():
-                if kept.expires_ms and kept.expires_ms <= now_ms:
-                    yield owner, kept.id
 
 
 def _unavailable(error: StoreError) -> ApiError:

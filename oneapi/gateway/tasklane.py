@@ -16,13 +16,15 @@ from oneapi.dialects.base import AnswersLater, FollowUp, Outgoing
 from oneapi.dialects.base_tasks import joined
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.gateway.answering import Answering, content_type
+from oneapi.gateway.aside import SLOW
+from oneapi.gateway.bodies import JsonBody
 from oneapi.gateway.failures import carrier_failure, error_of_answer, failure
+from oneapi.gateway.fetching import Fetches
 from oneapi.gateway.job import Job
 from oneapi.gateway.lanes import Lane
-from oneapi.gateway.media import Fetcher
-from oneapi.gateway.meter import ESTIMATED
+from oneapi.gateway.meter import ESTIMATED, SPEECH
 from oneapi.gateway.snapshot import Key, Target
-from oneapi.gateway.translate import MAX_ANSWER, SLOW, named
+from oneapi.gateway.translate import MAX_ANSWER, named
 from oneapi.ir import Media, Usage
 from oneapi.net.base import CarrierError, Reply
 from oneapi.providers.quirks import apply
@@ -48,7 +50,7 @@ Ask = Callable[[bytes], Awaitable[Answer]]
 class TaskLane:
     """One for the process."""
 
-    def __init__(self, answering: Answering, fetcher: Fetcher) -> None:
+    def __init__(self, answering: Answering, fetcher: Fetches) -> None:
         self._answering = answering
         self._fetcher = fetcher
 
@@ -113,6 +115,16 @@ class TaskLane:
             made.media_type, made.data = found[made.url]
 
 
+def fitting(job: Job, target: Target) -> Target:
+    """The target with the lane that this request needs: bytes, unless it says something that the
+    provider's endpoint takes otherwise, or wants the sound that the provider wraps in JSON.
+    """
+    other = target.lane.other
+    if other is None or not _says_otherwise(job, other):
+        return target
+    return replace(target, lane=other)
+
+
 async def read(job: Job, reply: Reply) -> Answer:
     """A whole answer. Raises `UpstreamError` where it breaks off."""
     try:
@@ -150,6 +162,21 @@ def estimated_tokens(job: Job) -> int:
 def _asked(job: Job, raw: bytes) -> Any:
     assert job.task_face is not None
     return job.task_face.parse_request(decode(raw), job.envelope)
+
+
+def _says_otherwise(job: Job, other: Lane) -> bool:
+    if job.operation.task == SPEECH:
+        return job.headers.get(b"accept", b"").startswith((b"application/octet-stream", b"audio/"))
+    members = job.body.members if isinstance(job.body, JsonBody) else {}
+    names = {"size"} if "image_size" in other.hints.options else set()
+    for quirk in other.quirks:
+        if not quirk.task:
+            continue
+        names |= {*quirk.rename, *quirk.drop}
+        for name, words in quirk.values.items():
+            if name in members and decode(members[name]) in words:
+                return True
+    return not names.isdisjoint(members)
 
 
 async def _at_once(function: Callable[..., Any], *given: Any) -> Any:

@@ -32,6 +32,7 @@ class EventWatch:
         self.content_seen = False
         self.finished = False
         self._texts: list[str] = []
+        self._media: set[int] = set()  # blocks of pictures and sounds, whose base64 is no text
         self._kept = 0
         self._seen = 0
 
@@ -44,6 +45,8 @@ class EventWatch:
                 assert isinstance(event, Delta)
                 if event.text:
                     self.content_seen = True
+                    if self._media and event.index in self._media:
+                        continue
                     self._seen += len(event.text)
                     if self._kept < SAMPLE:
                         self._kept += len(event.text)
@@ -55,6 +58,8 @@ class EventWatch:
             elif isinstance(event, BlockStart):
                 if isinstance(event.part, ToolCall | Media | Opaque):
                     self.content_seen = True
+                    if isinstance(event.part, Media):
+                        self._media.add(event.index)
             elif isinstance(event, Failed):
                 self.failed = event.error
                 ended = True

@@ -6,8 +6,10 @@ Each function is the work of one transaction (`SqliteStore.transact`), but for t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from sqlite_utils import Database
 
@@ -21,6 +23,8 @@ MOST_BYTES = 1024 * 1024 * 1024
 
 Owner = tuple[str, str]
 """User and token."""
+Work: TypeAlias = Callable[[Database], object]
+"""What a transaction does."""
 
 
 @dataclass(frozen=True, slots=True)

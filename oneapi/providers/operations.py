@@ -41,8 +41,8 @@ EXTRA: Mapping[str, str] = MappingProxyType(
         "moderations.other": "/moderations",
     }
 )
-"""Operations of no dialect of their own, which a preset must name; `x.other` is nearly OpenAI's x,
-and requests for it are rendered.
+"""Operations of no dialect of their own, which a preset must name; `x.other` is nearly OpenAI's x:
+requests are rendered for it, beside x itself only those that say what the provider takes otherwise.
 """
 
 _AIGC = "^/api/v1/services/aigc"

@@ -25,6 +25,7 @@ from oneapi.web.routes import HotPaths
 log = logging.getLogger("oneapi.web")
 
 KEY = "/key/"
+MESSAGES = ("/v1/messages/", "/messages/", "/anthropic/")
 GETS = frozenset({"/v1/responses", "/responses", "/openai/v1/responses", "/openai/responses"})
 """Relayed paths that also take other methods."""
 PREFLIGHT = [
@@ -78,10 +79,12 @@ class App:
             handler, model = found
         if handler is not None and exchange.method == "POST":
             return await handler(exchange, model)
+        if handler is not None:
+            exchange.dialect = handler.dialect
         relays = handler is not None
         if (relays and path not in GETS) or (exchange.method == "OPTIONS" and _is_relay(path)):
             return await self._other_method(exchange)
-        exchange.dialect = _dialect_of(path)
+        exchange.dialect = _dialect_of(exchange)
         await self._cold(exchange, receive)
 
     async def _other_method(self, exchange: Exchange) -> None:
@@ -126,11 +129,16 @@ def _take_key(exchange: Exchange) -> str:
     return exchange.path
 
 
-def _dialect_of(path: str) -> ClientDialect:
+def _dialect_of(exchange: Exchange) -> ClientDialect:
     """In whose words a path that is no operation is refused."""
+    path, headers = exchange.path, exchange.headers
     if path.startswith("/api/") and path != "/api/status":
         return registry.client("ollama")
-    return registry.client("gemini" if path.startswith("/v1beta/") else "openai-chat")
+    if path.startswith(("/v1beta/", "/upload/v1beta/")) or b"x-goog-api-key" in headers:
+        return registry.client("gemini")
+    if path.startswith(MESSAGES) or b"anthropic-version" in headers:
+        return registry.client("anthropic")
+    return registry.client("openai-chat")
 
 
 def _is_relay(path: str) -> bool:

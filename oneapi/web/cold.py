@@ -21,7 +21,7 @@ from oneapi.web.ollama import CHANGES, OllamaChange, OllamaLookup
 from oneapi.web.rawproxy import RawProxy
 from oneapi.web.refused import Refused, refused_routes
 from oneapi.web.responses_kept import ResponseLookup, socket_refused
-from oneapi.web.routes import GEMINI
+from oneapi.web.routes import ANTHROPIC, GEMINI
 from oneapi.web.status import Status
 
 Cold = Callable[[Exchange, Receive], Awaitable[None]]
@@ -61,6 +61,26 @@ class Recorded:
         exchange: Exchange = scope["exchange"]
         exchange.scope = scope
         await self._endpoint(exchange, scope["path_params"].get("model"))
+
+
+class Shaped:
+    """A list of models at a path that several dialects ask: its errors are told in the words of
+    the one whose header came, as the list is.
+    """
+
+    def __init__(self, gateway: Gateway, kind: type[ModelList]) -> None:
+        self._google = Recorded(kind(gateway, GEMINI))
+        self._messages = Recorded(kind(gateway, ANTHROPIC))
+        self._openai = Recorded(kind(gateway))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["exchange"].headers
+        endpoint = self._openai
+        if b"x-goog-api-key" in headers:
+            endpoint = self._google
+        elif b"anthropic-version" in headers:
+            endpoint = self._messages
+        await endpoint(scope, receive, send)
 
 
 def cold_routes(gateway: Gateway) -> Cold:
@@ -103,13 +123,13 @@ def _responses(gateway: Gateway) -> list[BaseRoute]:
 def _clients(gateway: Gateway) -> list[BaseRoute]:
     found: list[BaseRoute] = _responses(gateway)
     for prefix in ("/v1", "", "/openai/v1"):
-        found.append(Strict(f"{prefix}/models", Recorded(ModelList(gateway)), methods=["GET"]))
-        found.append(
-            Strict(f"{prefix}/models/{{model:path}}", Recorded(ModelOne(gateway)), methods=["GET"])
-        )
-    listed, one = Recorded(GeminiList(gateway, GEMINI)), Recorded(GeminiOne(gateway, GEMINI))
-    found.append(Strict("/v1beta/models", listed, methods=["GET"]))
-    found.append(Strict("/v1beta/models/{model:path}", one, methods=["GET"]))
+        listed, one = Shaped(gateway, ModelList), Shaped(gateway, ModelOne)
+        found.append(Strict(f"{prefix}/models", listed, methods=["GET"]))
+        found.append(Strict(f"{prefix}/models/{{model:path}}", one, methods=["GET"]))
+    google = Recorded(GeminiList(gateway, GEMINI))
+    found.append(Strict("/v1beta/models", google, methods=["GET"]))
+    google = Recorded(GeminiOne(gateway, GEMINI))
+    found.append(Strict("/v1beta/models/{model:path}", google, methods=["GET"]))
     for what in ("tags", "ps", "version"):
         lookup = Recorded(OllamaLookup(gateway, what))
         found.append(Strict(f"/api/{what}", lookup, methods=["GET", "HEAD"]))

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from oneapi.dialects import registry
 from oneapi.dialects.base import ChatFace
 from oneapi.errors import ApiError
+from oneapi.gateway.aside import Aside
 from oneapi.gateway.books import written
 from oneapi.gateway.counting import input_tokens
 from oneapi.gateway.gateway import Gateway
 from oneapi.gateway.lanes import Wanted
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.state import Flight
+from oneapi.ir import Envelope
 from oneapi.web.endpoint import JSON_HEAD
 from oneapi.web.exchange import Exchange
 from oneapi.web.relayed import Relayed
@@ -61,8 +63,12 @@ class Counting(Relayed):
         if able:
             job = self.job(exchange, identity, envelope, body, meter, flight)
             return await self.relay(job, able)
-        value = self._inside(decode(body.text()))
-        count = input_tokens(self._counted.parse_request(value, envelope))
+        raw = body.text()
+        count = await Aside(len(raw))(self._count, raw, envelope)
         _, committed = meter.settle(self.gateway.books, 200, "complete")
         await written(committed)
         await exchange.answer(200, JSON_HEAD, self._answer(count))
+
+    def _count(self, raw: bytes, envelope: Envelope) -> int:
+        value = self._inside(decode(raw))
+        return input_tokens(self._counted.parse_request(value, envelope))

@@ -49,6 +49,8 @@ class Exchange:
         own = given if given and REQUEST_ID.fullmatch(given) else b"%016x" % self.id
         self.request_id = own.decode()
         self._answer_head = [(b"x-request-id", own), (b"x-oneapi-request-id", own)]
+        if b"anthropic-version" in self.headers:  # where that vendor's libraries look for it
+            self._answer_head.append((b"request-id", own))
         self.peer: Peer = peer(
             self.headers,
             scope["client"][0] if scope.get("client") else "",

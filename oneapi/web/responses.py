@@ -28,6 +28,8 @@ from oneapi.web.relayed import Relayed
 from oneapi.wire.json import JSON, Raw, decode, encode, join
 
 Targets = tuple[Target, ...]
+HONOURED = frozenset({"store"})
+"""What the gateway does itself, whatever the provider can say."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class Responses(Continuing):
     ) -> Job:
         job = super().job(exchange, identity, envelope, body, meter, flight)
         assert isinstance(body, JsonBody)
+        job.honoured = HONOURED
         previous = body.previous if isinstance(body, Spliced) else ""
         if responses.is_compaction(body.members):
             job.face = responses.TriggeredFace(responses.FACES["responses"], previous)

@@ -2,20 +2,26 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneapi.dialects import registry
+from oneapi.dialects.base import Hints
 from oneapi.dialects.base_calls import Restorer, wire_name
 from oneapi.ir import (
     BlockStart,
     BlockStop,
+    ChatRequest,
     ChatResponse,
     Choice,
     Delta,
     Event,
+    Message,
     Text,
     Tool,
     ToolCall,
+    ToolResult,
 )
 
 TOOLS = [
@@ -82,3 +88,50 @@ def test_a_custom_call_that_came_as_one_is_left_alone() -> None:
 def test_plain_tools_need_no_restoring() -> None:
     assert not Restorer([Tool("plain")]).needed
     assert Restorer(TOOLS).needed
+
+
+CODEX = ChatRequest(
+    "m",
+    [
+        Message("user", [Text("go")]),
+        Message(
+            "assistant",
+            [
+                ToolCall("1", "inner", "{}", namespace="space"),
+                ToolCall("2", "patch", "*** x", custom=True),
+            ],
+        ),
+        Message("tool", [ToolResult("1", [Text("a")]), ToolResult("2", [Text("b")], custom=True)]),
+    ],
+    "openai-responses",
+    tools=[
+        Tool("inner", namespace="space", schema={"type": "object", "properties": {}}),
+        Tool("inner", namespace="other", schema={"type": "object", "properties": {}}),
+        Tool("patch", kind="custom", format={"type": "grammar", "definition": "start: x"}),
+        Tool("n" * 100, schema={"type": "object", "properties": {}}),
+    ],
+)
+PROVIDERS = [name for name in registry.NAMES if registry.chat_provider(name) is not None]
+OTHERS = ("deepl", "replicate", "openai-responses")
+"""Two have no tools, the third has namespaces itself."""
+
+
+@pytest.mark.parametrize("dialect", [name for name in PROVIDERS if name not in OTHERS])
+def test_namespaced_custom_and_long_named_tools_reach_every_provider(dialect: str) -> None:
+    provider = registry.chat_provider(dialect)
+    assert provider is not None
+    outgoing = provider.render_request(CODEX, "m", Hints(max_output=100))
+    body = outgoing.body.decode()
+    for name in ("space__inner", "other__inner", "patch"):
+        assert f'"name":"{name}"' in body
+    assert not any(name.startswith("tools") and "format" not in name for name in outgoing.dropped)
+    assert "n" * 65 not in body or dialect == "anthropic"  # which takes 128 letters
+
+
+@pytest.mark.parametrize("most", [64, 128])
+def test_a_name_that_was_cut_is_known_again(most: int) -> None:
+    tool = Tool("n" * 200)
+    reply = ChatResponse(
+        "1", "m", [Choice([ToolCall("1", wire_name(tool.name, most=most))], "tool_calls")], None, ""
+    )
+    assert Restorer([tool]).restored(reply).choices[0].parts == [ToolCall("1", tool.name)]

@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneapi.dialects.base import Hints
+from oneapi.dialects.base_calls import Restorer
 from oneapi.dialects.bedrock import CHAT_PROVIDER
 from oneapi.dialects.bedrock_schemas import closed_schema
 from oneapi.dialects.bedrock_shapes import read_name, spell_name
 from oneapi.errors import ApiError
 from oneapi.ir import (
     ChatRequest,
+    ChatResponse,
+    Choice,
     Media,
     Message,
     Opaque,
@@ -102,11 +105,12 @@ def test_results_of_parallel_calls_stand_in_one_turn() -> None:
 def test_calls_without_ids_get_some() -> None:
     body, _ = sent(
         asks(
+            user("a"),
             Message("assistant", [ToolCall("", "f")]),
             Message("tool", [ToolResult("", [], name="f")]),
         )
     )
-    call, result = (turn["content"][0] for turn in body["messages"])
+    call, result = (turn["content"][0] for turn in body["messages"][1:])
     assert call["toolUse"]["toolUseId"] == result["toolResult"]["toolUseId"] == "call_1"
 
 
@@ -117,7 +121,7 @@ def test_an_id_that_fits_is_kept(id_: str) -> None:
 
 @pytest.mark.parametrize("id_", ["a|b", "ü", "a" * 65, "x y" * 40])
 def test_an_id_that_does_not_fit_is_changed_alike_in_call_and_result(id_: str) -> None:
-    call, result = content_of(ToolCall(id_, "f"), ToolResult(id_, []))[0]
+    result, call = content_of(ToolCall(id_, "f"), ToolResult(id_, []))[0]
     made = call["toolUse"]["toolUseId"]
     assert made == result["toolResult"]["toolUseId"]
     assert made.isascii()
@@ -245,7 +249,6 @@ def test_a_part_that_cannot_be_said_is_named(part: Part, dropped: list[str]) -> 
         Media("image", data="QUJD", media_type="image/tiff"),
         Media("file", data="QUJD", media_type="application/zip"),
         ToolResult("1", [Media("audio", data="QUJD", media_type="audio/wav")]),
-        ToolCall("1", "f" * 65),
     ],
     ids=str,
 )
@@ -276,7 +279,7 @@ def test_cache_marks_become_points() -> None:
     point = {"cachePoint": {"type": "default"}}
     hour = {"cachePoint": {"type": "default", "ttl": "1h"}}
     content = body["messages"][0]["content"]
-    assert (content[1], content[3]) == (point, hour)
+    assert (content[1], content[3]) == (hour, point)  # results come first, their points with them
     assert body["toolConfig"]["tools"][1] == point
     assert dropped == []
 
@@ -515,7 +518,6 @@ def test_what_converse_has_no_word_for_is_named() -> None:
         "messages[0].name",
         "messages[0].foo",
         "tools[0].defer",
-        "tools[0].namespace",
         "seed",
         "presence_penalty",
         "logprobs",
@@ -559,3 +561,29 @@ def test_names_that_look_spelt_can_be_read_back(name: str) -> None:
 @pytest.mark.parametrize("name", ["get_weather", "mcp__server__tool-1", "x_", "_x_", "a_x"])
 def test_a_plain_name_stays(name: str) -> None:
     assert spell_name(name) == name
+
+
+def test_a_conversation_that_the_assistant_begins_gets_a_word_of_the_user_before_it() -> None:
+    body, _ = sent(asks(Message("assistant", [Text("Hello!")]), user("a")))
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][0]["content"][0]["text"].strip()
+
+
+def test_instructions_alone_are_said_by_the_user() -> None:
+    body, _ = sent(asks(Message("system", [Text("a")])))
+    assert body == {"messages": [{"role": "user", "content": [{"text": "a"}]}]}
+
+
+def test_a_text_of_white_space_is_left_out() -> None:
+    blocks, _ = content_of(Text(" \n"), Text("a"), ToolResult("1", [Text(" ")]))
+    assert blocks == [{"toolResult": {"toolUseId": "1", "content": []}}, {"text": "a"}]
+
+
+def test_a_name_too_long_for_converse_is_cut_and_known_again() -> None:
+    tool = Tool("f" * 65, schema=F.schema)
+    body, _ = sent(asks(user("a"), tools=[tool], tool_choice=ToolChoice("required", [tool.name])))
+    name = body["toolConfig"]["tools"][0]["toolSpec"]["name"]
+    assert len(name) <= 64
+    assert body["toolConfig"]["toolChoice"] == {"tool": {"name": name}}
+    reply = ChatResponse("1", "m", [Choice([ToolCall("c", name)], "tool_calls")], None, "x")
+    assert Restorer([tool]).restored(reply).choices[0].parts == [ToolCall("c", tool.name)]

@@ -49,12 +49,11 @@ def parts(*found: JSON) -> Message:
 
 
 def normal(value: JSON, name: str = "") -> JSON:
-    """The listed normalisations, made here again: names, alphabet, levels, empty settings."""
+    """The listed normalisations, made here again: names, alphabet, levels."""
     if name in USERS:
         return value
     if isinstance(value, dict):
-        found = {camel(k): normal(v, camel(k)) for k, v in value.items()}
-        return {k: v for k, v in found.items() if (k, v) != ("generationConfig", {})}
+        return {camel(k): normal(v, camel(k)) for k, v in value.items()}
     if isinstance(value, list):
         return [normal(item) for item in value]
     if name == "thinkingLevel":
@@ -206,10 +205,44 @@ def test_hosted_tools_and_functions_keep_their_order() -> None:
     ]
     chat = parsed({"contents": [], "tools": tools})
     assert [tool.name for tool in chat.tools] == ["googleSearch", "a", "b", "codeExecution"]
-    assert chat.tools[0] == Tool(
-        "googleSearch", kind="hosted", dialect="gemini", data={"googleSearch": {}}
-    )
+    hosted = chat.tools[0]
+    assert (hosted.kind, hosted.dialect, hosted.data) == ("hosted", "gemini", {"googleSearch": {}})
     assert render_request(chat)["tools"] == tools
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [{"functionDeclarations": [{"name": "a"}]}, {"functionDeclarations": [{"name": "b"}]}],
+        [{"functionDeclarations": [{"name": "a"}], "googleSearch": {}}, {"codeExecution": {}}],
+        [{"googleSearch": {}, "urlContext": {}}],
+    ],
+)
+def test_tools_stand_in_the_entries_they_came_in(tools: JSON) -> None:
+    assert render_request(parsed({"contents": [], "tools": tools}))["tools"] == tools
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tools": [], "toolConfig": {}, "generationConfig": {}, "safetySettings": []},
+        {"tools": None, "systemInstruction": None, "cachedContent": None},
+        {"generationConfig": {"temperature": None, "stopSequences": []}},
+    ],
+)
+def test_top_members_that_say_nothing_come_back(said: JSON) -> None:
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}], **said}
+    assert render_request(parsed(body)) == body
+
+
+def test_functions_that_came_from_elsewhere_stand_in_one_entry() -> None:
+    search = Tool("googleSearch", kind="hosted", dialect="gemini", data={"googleSearch": {}})
+    chat = ChatRequest("m", [], "gemini", tools=[Tool("a"), Tool("b"), search, Tool("c")])
+    assert render_request(chat)["tools"] == [
+        {"functionDeclarations": [{"name": "a"}, {"name": "b"}]},
+        {"googleSearch": {}},
+        {"functionDeclarations": [{"name": "c"}]},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from oneapi.dialects.base_gather import replay
 from oneapi.dialects.gemini import CHAT_PROVIDER, FACES, face, integer_enums
 from oneapi.dialects.gemini_enums import to_names
 from oneapi.dialects.gemini_replies import EventRenderer, gemini_logprobs, render_response
+from oneapi.dialects.gemini_seal import seal
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.ir import (
     Aside,
@@ -106,7 +107,8 @@ def test_another_providers_answer_is_read_by_googles_library() -> None:
         ("toolu_1", "f", {"a": 1}),
         ("toolu_2", "run", {"input": "ls"}),
     ]
-    assert found.candidates[0].content.parts[0].thought_signature == b"sig"
+    signature = found.candidates[0].content.parts[0].thought_signature
+    assert signature.startswith(b"oneapi.1:{")
     assert found.candidates[0].finish_reason == "STOP"
     assert (found.model_version, found.response_id) == ("mine", "msg_1")
     usage = found.usage_metadata
@@ -152,20 +154,18 @@ def test_arguments_wait_until_their_call_is_whole() -> None:
     ]
 
 
-def test_thoughts_keep_a_signature_that_is_base64() -> None:
-    def told(signature: str) -> JSON:
-        events: list[Event] = [
-            Start("x", "m"),
-            BlockStart(0, Reasoning()),
-            Delta(0, "hm"),
-            Signature(0, signature),
-            BlockStop(0),
-        ]
-        return [c["candidates"][0]["content"]["parts"] for c in streamed(events)[:-1]]
-
-    first = [{"text": "hm", "thought": True}]
-    assert told("c2ln") == [first, [{"text": "", "thought": True, "thoughtSignature": "c2ln"}]]
-    assert told("not base64!") == [first]
+def test_what_vouches_for_a_thought_is_sealed_on_its_last_piece() -> None:
+    events: list[Event] = [
+        Start("x", "m"),
+        BlockStart(0, Reasoning()),
+        Delta(0, "hm"),
+        Signature(0, "not base64!"),
+        BlockStop(0),
+    ]
+    told = [c["candidates"][0]["content"]["parts"] for c in streamed(events)[:-1]]
+    signature = seal(Reasoning(signature="not base64!"), 2)
+    last = {"text": "", "thought": True, "thoughtSignature": signature}
+    assert told == [[{"text": "hm", "thought": True}], [last]]
 
 
 @pytest.mark.parametrize(
@@ -383,3 +383,19 @@ def test_half_a_surrogate_pair_does_not_break_the_answer() -> None:
         FACES["generate.array"].stream_renderer(CHAT, STAMP).render(replay(found)) + b"]",
     ):
         assert b'"text":"a?"' in data
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        {"finishReason": "SAFETY", "index": 0},
+        {"content": {"parts": [], "role": "model"}, "finishReason": "STOP", "index": 0},
+        {"content": {}, "finishReason": "STOP", "index": 0},
+        {"content": {"role": "model"}, "finishReason": "STOP", "index": 0},
+    ],
+)
+def test_what_an_answer_of_the_same_format_leaves_out_is_not_made_up(candidate: JSON) -> None:
+    answer = {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 1}}
+    stamp = Stamp("0123456789abcdef")
+    parsed = CHAT_PROVIDER.parse_response(encode(answer), Hints(), stamp)
+    assert json.loads(render_response(parsed, stamp)) == answer

@@ -227,6 +227,13 @@ def test_a_finish_that_comes_early_does_not_end_the_answer() -> None:
     assert events[-3:] == [Delta(0, "b"), BlockStop(0), Finish("stop", native_stop="STOP")]
 
 
+def test_what_a_candidate_says_in_pieces_is_put_together() -> None:
+    first = said({"text": "x"}, groundingMetadata={"webSearchQueries": ["q"]})
+    last = said(groundingMetadata={"groundingChunks": []}, finishReason="STOP")
+    (finish,) = (e for e in parse([sse(first, last)]) if isinstance(e, Finish))
+    assert finish.extra == {"groundingMetadata": {"webSearchQueries": ["q"], "groundingChunks": []}}
+
+
 def test_a_refused_prompt_is_a_filtered_answer() -> None:
     blocked: JSON = {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": "m"}
     events = parse([sse(blocked)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oneapi.dialects import registry
+from oneapi.dialects import dashscope_tasks, registry
 from oneapi.dialects.base import AnswersLater, Hints, Outgoing
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.ir import Media, Usage
@@ -140,8 +140,8 @@ def test_bedrocks_pictures() -> None:
     assert made == {"prompt": "p", "aspect_ratio": "2:3"}
     reply = answered("bedrock-converse", "images", picture(), {"images": ["AAAA"]})
     assert reply.pictures == [Picture(data="AAAA")]
+    filtered = {"images": [None], "finish_reasons": ["Filter reason: prompt"]}
     with pytest.raises(UpstreamError, match="Filter reason: prompt"):
-        filtered = {"images": [None], "finish_reasons": ["Filter reason: prompt"]}
         answered("bedrock-converse", "images", picture(), filtered)
 
 
@@ -160,8 +160,8 @@ def test_dashscope_sorts_its_vectors_and_takes_ten() -> None:
 
 
 def test_dashscopes_task_is_a_promise_until_it_is_done() -> None:
-    provider = registry.task_provider("dashscope", "images")
-    assert isinstance(provider, AnswersLater)
+    provider: AnswersLater = dashscope_tasks.Images()
+    assert isinstance(registry.task_provider("dashscope", "images"), AnswersLater)
     for status in ("PENDING", "RUNNING"):
         output = {"task_id": "a-1", "task_status": status}
         follow = provider.follow_up(json.dumps({"output": output}).encode())
@@ -249,6 +249,6 @@ def test_replicates_output_is_one_address_or_several(output: JSON) -> None:
 
 
 def test_a_prediction_that_failed_is_an_error() -> None:
+    failed = {"status": "failed", "error": "NSFW", "output": None}
     with pytest.raises(UpstreamError, match="NSFW"):
-        failed = {"status": "failed", "error": "NSFW", "output": None}
         answered("replicate", "images", picture(), failed)

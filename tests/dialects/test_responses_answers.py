@@ -183,7 +183,7 @@ def test_a_thought_of_others_is_shown_and_can_be_sent_back() -> None:
     back = parsed({"model": "m", "input": [item, {"role": "assistant", "content": "x"}]})
 
     assert item["summary"] == [{"type": "summary_text", "text": "thinking"}]
-    assert back.messages[0].parts[0] == replace(thought, id=item["id"])
+    assert back.messages[0].parts[0] == thought
 
 
 def test_a_calls_signature_can_be_sent_back() -> None:
@@ -196,10 +196,12 @@ def test_a_calls_signature_can_be_sent_back() -> None:
     assert [p.signature for p in back.messages[0].parts if isinstance(p, ToolCall)] == ["sig"]
 
 
-def test_what_is_encrypted_stays_bare() -> None:
-    item = shown(answer(Reasoning(data="gAAA")))["output"][0]
+def test_what_others_encrypted_is_sealed_and_theirs_again() -> None:
+    item = shown(answer(Reasoning(data="gAAA", id="their-1")))["output"][0]
+    back = parsed({"model": "m", "input": [item, {"role": "assistant", "content": "x"}]})
 
-    assert (item["encrypted_content"], item["summary"]) == ("gAAA", [])
+    assert item["summary"] == []
+    assert back.messages[0].parts[0] == Reasoning(data="gAAA", id="their-1")
 
 
 def test_a_refusal_and_a_picture_have_forms_of_their_own() -> None:

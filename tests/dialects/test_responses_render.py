@@ -123,7 +123,7 @@ def test_calls_and_their_results_are_items() -> None:
             "call_id": "c2",
             "output": [
                 {"type": "input_text", "text": "two"},
-                {"type": "input_image", "image_url": "https://x.test/a.png"},
+                {"type": "input_image", "image_url": "https://x.test/a.png", "detail": "auto"},
             ],
         },
     ]

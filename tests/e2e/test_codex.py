@@ -103,7 +103,9 @@ def test_what_codex_asks_for_and_chat_cannot_say_is_named(
     play(upstream, sse_chat({"content": "Done."}, finish="stop"))
     body = codex.request("chat-m", codex.first_input("Hi"))
     answer = running.post(PATH, body, headers=codex.HEADERS)
-    assert "tools[3]" in answer.headers["x-oneapi-dropped"]  # the hosted search
+    dropped = answer.headers["x-oneapi-dropped"].split(", ")
+    assert "tools[3]" in dropped  # the hosted search
+    assert "store" not in dropped  # the gateway does that itself
     tools = asked(upstream).json()["tools"]
     assert len(tools) == 3  # a function, the patch tool and the one of the namespace
 

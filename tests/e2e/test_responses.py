@@ -7,9 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from openai import BadRequestError, NotFoundError, OpenAI
 
 from tests.e2e import codex
-from tests.e2e.harness import Running, Upstream, gateway, json_reply, scripted_upstream, sse_reply
+from tests.e2e.harness import (
+    KEY,
+    Running,
+    Upstream,
+    gateway,
+    json_reply,
+    scripted_upstream,
+    sse_reply,
+)
 from tests.e2e.responses import (
     KEEPER,
     OTHER,
@@ -279,6 +288,33 @@ def test_notes_of_the_gateways_own_do_not_reach_a_provider_that_cannot_read_them
     assert [item["type"] for item in sent] == ["message"] * 3
     assert "summary" in sent[1]["content"]
     assert "oneapi1." not in json.dumps(sent)
+
+
+# The official library
+
+
+def test_the_official_library_manages_stored_answers(running: Running, upstream: Upstream) -> None:
+    play(upstream, json_reply(REPLY))
+    address = f"{running.base_url}/v1"
+    with OpenAI(api_key=KEY, base_url=address, max_retries=0, timeout=20) as client:
+        one = client.responses.create(model="chat-m", input="1+1?")
+        two = client.responses.create(model="chat-m", input="Why?", previous_response_id=one.id)
+        assert two.previous_response_id == one.id
+        assert client.responses.retrieve(two.id) == two
+        listed = list(client.responses.input_items.list(two.id, order="asc", limit=2))
+        assert [item.type for item in listed] == ["message"] * 3
+        with pytest.raises(BadRequestError):
+            client.responses.cancel(two.id)
+        client.responses.delete(one.id)
+        with pytest.raises(NotFoundError):
+            client.responses.retrieve(one.id)
+        with pytest.raises(BadRequestError) as refused:
+            client.responses.create(model="chat-m", input="x", previous_response_id=one.id)
+        assert refused.value.code == "previous_response_not_found"
+        compacted = client.responses.compact(model="chat-m", previous_response_id=two.id)
+        assert compacted.output[-1].type == "compaction"
+        counted = client.responses.input_tokens.count(model="chat-m", input="x")
+        assert counted.input_tokens > 0
 
 
 # Compaction

@@ -46,6 +46,7 @@ def toml(url: str) -> str:
         + channel("bedrock", "bedrock", '"amazon.titan-embed-text-v2:0"', signed)
         + channel("dashscope", "dashscope-native", '"d-embed", "d-rank", "d-image"', key)
         + channel("mistral", "mistral", '"m-voice", "m-mod", "m-ocr"', key, "/v1")
+        + channel("together", "together", '"t-image"', key, "/v1")
         + channel("jina", "jina", '"j-rank"', key, "/v1")
         + channel(
             "vertex",
@@ -361,11 +362,31 @@ def test_speech_by_gemini_is_a_wav_file(world: World) -> None:
     assert world.record()["audio_out"] == 1290
 
 
-def test_speech_that_comes_in_json_is_unpacked(world: World) -> None:
+def test_speech_that_comes_in_json_is_unpacked_for_who_wants_sound(world: World) -> None:
     reply = {"audio_data": base64.b64encode(b"ID3 sound").decode()}
-    answer = world.ask("/v1/audio/speech", {"model": "m-voice", "input": "hello"}, reply)
+    body = {"model": "m-voice", "input": "hello"}
+    assert world.ask("/v1/audio/speech", body, reply).json() == reply
+    sound = {"accept": "application/octet-stream"}
+    answer = world.gateway.post("/v1/audio/speech", body, headers=sound)
     assert (answer.headers["content-type"], answer.body) == ("audio/mpeg", b"ID3 sound")
     assert world.record()["characters"] == 5
+
+
+def test_pictures_go_as_bytes_unless_the_request_says_what_is_said_otherwise(world: World) -> None:
+    reply = {"data": [{"b64_json": PIXEL, "timings": {}}], "id": "x"}
+    own = {"model": "t-image", "prompt": "p", "width": 512, "response_format": "base64"}
+    assert world.ask("/v1/images/generations", own, reply).json() == reply
+    assert world.seen()[0].json() == own
+    body = {"model": "t-image", "prompt": "p", "size": "512x256", "response_format": "b64_json"}
+    answer = world.ask("/v1/images/generations", body, reply)
+    assert world.seen()[0].json() == {
+        "model": "t-image",
+        "prompt": "p",
+        "width": 512,
+        "height": 256,
+        "response_format": "base64",
+    }
+    assert answer.json()["data"] == [{"b64_json": PIXEL}]
 
 
 def test_a_verdict_is_made_where_the_provider_gives_none(world: World) -> None:

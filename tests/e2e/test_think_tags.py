@@ -1,4 +1,4 @@
-"""Reasoning that a model writes into its text is taken apart, where a channel or a model says so."""
+"""Reasoning that a model writes into its text is taken apart where a channel or model says so."""
 
 from __future__ import annotations
 

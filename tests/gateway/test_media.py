@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -88,6 +88,12 @@ def test_the_type_is_read_from_the_bytes_where_the_server_does_not_say() -> None
         "http://[fe80::1]/x",
         "http://[fd00::1]/x",
         "http://224.0.0.1/x",
+        "http://[64:ff9b::a9fe:a9fe]/x",
+        "http://[64:ff9b:1::a00:1]/x",
+        "http://[::127.0.0.1]/x",
+        "http://[::ffff:0:10.0.0.1]/x",
+        "http://[fec0::1]/x",
+        "http://168.63.129.16/x",
     ],
 )
 def test_private_addresses_are_not_fetched(url: str) -> None:
@@ -123,6 +129,53 @@ def test_redirects_end() -> None:
 def test_what_is_too_large_is_refused() -> None:
     with pictures() as base:
         assert "larger than 1,000 bytes" in refusal(f"{base}/large")
+
+
+def test_all_that_a_request_points_at_has_one_limit() -> None:
+    with pictures() as base:
+        urls = [f"{base}/picture?{number}" for number in range(9)]
+        fetcher = Fetcher(allowed=lambda address: True, max_total=100)
+        with pytest.raises(ApiError, match="larger than 100 bytes"):
+            asyncio.run(fetcher.fetch(urls))
+        assert len(asyncio.run(fetcher.fetch(urls[:8]))) == 8
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["x" * 70_000, "\x7f", "\ud800"],
+    ids=["too long", "a control character", "half a surrogate"],
+)
+def test_what_is_no_url_is_refused_in_words(path: str) -> None:
+    assert "no valid URL" in refusal(f"http://127.0.0.1/{path}")
+
+
+def test_a_name_in_any_script_is_asked_by_its_ascii_form() -> None:
+    assert "cannot be reached" in refusal("http://①②⑦.⓪.⓪.①:1/x")
+
+
+def test_names_that_never_resolve_do_not_take_the_threads_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = Event()
+
+    def deaf(*given: object, **named: object) -> list[object]:
+        release.wait(10)
+        raise OSError
+
+    async def run() -> str:
+        fetcher = Fetcher(allowed=lambda address: True)
+        urls = [f"http://name{number}.invalid/" for number in range(32)]
+        fetching = asyncio.create_task(fetcher.fetch(urls))
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            found = await asyncio.to_thread(lambda: "served")
+        release.set()
+        with pytest.raises(ApiError, match="resolved"):
+            await fetching
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", deaf)
+    assert asyncio.run(run()) == "served"
 
 
 def test_a_servers_refusal_is_told() -> None:

@@ -36,10 +36,17 @@ def remembering(**bounds: int) -> Recall:
     return recall
 
 
-def test_a_dropped_thought_comes_back_before_its_call() -> None:
+def test_a_dropped_thought_comes_back_before_all_that_it_stood_before() -> None:
     chat = remembering().restored(ALICE, request(Text("Let me see."), ToolCall("call_1", "look")))
+    assert [type(part) for part in chat.messages[0].parts] == [Reasoning, Text, ToolCall]
+    assert chat.messages[0].parts[0] == THOUGHT
+
+
+def test_a_dropped_thought_that_came_after_a_text_comes_back_there() -> None:
+    recall = Recall()
+    recall.remember(ALICE, answer(Text("Let me see."), THOUGHT, CALL))
+    chat = recall.restored(ALICE, request(Text("Let me see."), ToolCall("call_1", "look")))
     assert [type(part) for part in chat.messages[0].parts] == [Text, Reasoning, ToolCall]
-    assert chat.messages[0].parts[1] == THOUGHT
 
 
 def test_a_dropped_signature_comes_back_on_its_call() -> None:
@@ -74,7 +81,38 @@ def test_the_oldest_memory_goes_first() -> None:
 
 def test_memory_is_bounded_in_characters() -> None:
     recall = remembering(characters=100)
-    recall.remember(ALICE, answer(Reasoning("x" * 99), ToolCall("call_2", "look")))
+    recall.remember(ALICE, answer(Reasoning("x" * 90), ToolCall("call_2", "look")))
     assert recall.thoughts(ALICE, "call_1") == ()
     recall.remember(ALICE, answer(Reasoning("x" * 101), ToolCall("call_3", "look")))
     assert recall.thoughts(ALICE, "call_3") == ()
+
+
+def test_a_call_without_an_id_is_known_by_its_name_and_arguments() -> None:
+    recall = Recall()
+    recall.remember(ALICE, answer(THOUGHT, ToolCall("call_9", "look", '{"a":1,"b":[2]}')))
+    chat = recall.restored(ALICE, request(ToolCall("", "look", '{"b": [2], "a": 1}')))
+    assert chat.messages[0].parts[0] == THOUGHT
+    other = request(ToolCall("", "look", '{"a": 2}'))
+    assert recall.restored(ALICE, other) is other
+
+
+def test_a_forgotten_call_is_not_found_by_its_arguments_either() -> None:
+    recall = remembering(entries=1)
+    recall.remember(ALICE, answer(THOUGHT, ToolCall("call_2", "other", "no object")))
+    forgotten = request(ToolCall("", "look", "{}"))
+    assert recall.restored(ALICE, forgotten) is forgotten
+    chat = recall.restored(ALICE, request(ToolCall("", "other", "no object")))
+    assert chat.messages[0].parts[0] == THOUGHT
+
+
+def test_a_thought_that_came_back_unsigned_is_signed_again() -> None:
+    bare = request(Reasoning(THOUGHT.text), Text("Let me see."), ToolCall("call_1", "look", "{}"))
+    chat = remembering().restored(ALICE, bare)
+    assert chat.messages[0].parts == [THOUGHT, Text("Let me see."), CALL]
+
+
+def test_a_thought_that_nobody_signed_is_left_as_it_came() -> None:
+    recall = Recall()
+    recall.remember(ALICE, answer(Reasoning("Look."), ToolCall("call_1", "look", "{}")))
+    came = request(Reasoning("Look, shortly."), ToolCall("call_1", "look", "{}"))
+    assert recall.restored(ALICE, came) is came

@@ -10,6 +10,7 @@ import pytest
 
 from oneapi.errors import ApiError
 from oneapi.gateway.stored import PURGE_MS, Bounds, Kept, Owner, Stored
+from oneapi.ledger.opening import reading
 from oneapi.ledger.store_sqlite import SqliteStore
 
 ALICE, BOB = ("alice", "one"), ("bob", "one")
@@ -155,19 +156,29 @@ def test_what_was_forgotten_is_gone_from_the_disk(store: SqliteStore) -> None:
 
 def test_what_has_expired_is_not_found(store: SqliteStore) -> None:
     stored = kept(Stored(store), ALICE, entry("r1", expires_ms=9))
+    assert found(stored, ALICE, "r1", disk=True, now_ms=8) == "r1"
     assert found(stored, ALICE, "r1", disk=True, now_ms=9) is None
-    assert len(stored) == 0
 
 
-def test_a_purge_empties_memory_and_disk_of_what_has_expired(store: SqliteStore) -> None:
+def test_what_another_process_deleted_is_gone_here_too(store: SqliteStore) -> None:
+    stored = kept(Stored(store), ALICE, entry("r1", expires_ms=9))
+    assert found(stored, ALICE, "r1", disk=True) == "r1"
+    asyncio.run(Stored(store).forget(ALICE, "r1", disk=True))
+    assert found(stored, ALICE, "r1", disk=True) is None
+
+
+def test_a_purge_deletes_what_has_expired_now_and_then(store: SqliteStore) -> None:
+    def rows() -> int:
+        with reading(store.path) as db:
+            return db.table("responses").count
+
     end = PURGE_MS + 5
     stored = kept(Stored(store), ALICE, entry("r1", expires_ms=end), entry("r2"))
     asyncio.run(stored.purge(end))
-    assert len(stored) == 1
-    assert found(Stored(store), ALICE, "r1", disk=True) is None
+    assert (len(stored), rows()) == (1, 0)
     kept(stored, ALICE, entry("r3", expires_ms=end))
     asyncio.run(stored.purge(end + 1))  # too soon after the last one
-    assert len(stored) == 2
+    assert rows() == 1
 
 
 def test_a_disk_that_cannot_be_written_is_said_to_the_client(store: SqliteStore) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -33,15 +32,17 @@ def hints(exchange: Exchange) -> Hints:
 
 
 def unread(exchange: Exchange) -> str:
-    """What is wrong with a recording of the 452 as its parser has it, "" for nothing.
+    """What is wrong with one of `readable` as its parser has it, "" for nothing.
 
-    Answers become events without a failure; what is no answer is seen to be none: errors become
-    errors, promises are asked about again.
+    Answers become events without a failure; what is no answer is seen to be none: refusals and
+    errors become errors, promises are asked about again.
     """
     reason = left_out(exchange)
     provider = registry.chat_provider(exchange.spoken)
-    if provider is None or reason in _FOREIGN or exchange.status >= 300:
-        return ""
+    assert provider is not None
+    if exchange.status >= 400:
+        message, _, _ = provider.parse_error(exchange.status, (), exchange.raw)
+        return "" if message else "a refusal without words"
     if not reason:
         return "; ".join(str(e) for e in parse(exchange).events if isinstance(e, Failed))
     if reason == "a promise of a picture":
@@ -53,12 +54,15 @@ def unread(exchange: Exchange) -> str:
     return "" if any(isinstance(e, Failed) for e in events) else f"read as an answer, but: {reason}"
 
 
-_FOREIGN = (
-    "embeddings",
-    "a model's own format, not the chat's",
-    "asks again for a picture",
+_FOREIGN = frozenset(
+    {"embeddings", "a model's own format, not the chat's", "asks again for a picture"}
 )
 """What is not a chat's answer at all: no parser of chats is asked."""
+
+
+def readable() -> list[Exchange]:
+    """Those of the 452 that a parser of chats gets to see."""
+    return [e for e in chat_addressed() if left_out(e) not in _FOREIGN]
 
 
 def answers() -> list[Exchange]:
@@ -67,7 +71,8 @@ def answers() -> list[Exchange]:
     return [e for e in found if not left_out(e)]
 
 
-def four_hundred_fifty_two() -> list[Exchange]:
+def chat_addressed() -> list[Exchange]:
+    """Both groups of chats, 452 in all."""
     return [e for e in exchanges() if e.group in (CLIENT, OWN)]
 
 
@@ -108,10 +113,10 @@ def _stream_differences(exchange: Exchange, face: ChatFace, chat: ChatRequest) -
     last = first.close()
     out += renderer.render(last) + renderer.close()
     again = fed(provider.stream_parser(hints(exchange), STAMP), [out])
-    found = _compared([*events, *last], again, exchange.spoken)
+    wrong = _compared([*events, *last], again, exchange.spoken)
     rendered = replace(exchange, raw=out, dialect=exchange.spoken)
     told, wanted = truth(rendered), truth(exchange)
-    return found if told == wanted else [*found, f"the stream says {told}, not {wanted}"]
+    return wrong if told == wanted else [*wrong, f"the stream says {told}, not {wanted}"]
 
 
 def chunks(exchange: Exchange) -> list[bytes]:
@@ -229,11 +234,12 @@ def _candidates_counted(body: Any) -> bool:
     return bool(missing)
 
 
-
 NORMALISED: dict[str, tuple[Rule, ...]] = {
     "openai-chat": (
         Rule("null members of vendors are left out: they say nothing", _no_nulls),
-        Rule("members that the format always has are there, as null or as usual", _standard_members),
+        Rule(
+            "members that the format always has are there, as null or as usual", _standard_members
+        ),
         Rule("`created` is now where the recording has 0 or none", _time),
         Rule("content that is an object becomes its JSON: clients read text", _text_content),
     ),

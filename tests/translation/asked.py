@@ -91,13 +91,13 @@ def parsed(exchange: Exchange) -> ChatRequest:
 
 def differences(exchange: Exchange) -> list[str]:
     """Where what the face and the provider render differs from the normalised recording."""
-    wanted, _ = normalised(exchange)
     chat = parsed(exchange)
     before = deepcopy(chat)
+    wanted, _ = normalised(exchange, exchange.request)
     found = [
         f"by the {who}: {line}"
         for who, body in _rendered(exchange, chat)
-        for line in diff(wanted, body)
+        for line in diff(wanted, normalised(exchange, body)[0])
     ]
     return found if chat == before else [*found, "the request was changed by rendering it"]
 
@@ -125,13 +125,23 @@ def _hosted(exchange: Exchange, body: Any) -> Any:
     return decode(hosted_body(raw, version=version, betas=[], keep_stream=keep))
 
 
-def normalised(exchange: Exchange) -> tuple[Any, list[str]]:
-    """The recorded body with its dialect's normalisations, and the reasons of those that were
-    needed.
+def normalised(exchange: Exchange, body: Any) -> tuple[Any, list[str]]:
+    """A copy of the body with its dialect's normalisations, and the reasons of those that changed
+    it.
     """
-    body = deepcopy(exchange.request)
+    body = deepcopy(body)
     used = [r.why for r in NORMALISED.get(exchange.dialect, ()) if r.apply(body)]
     return body, used
+
+
+def needed(exchange: Exchange) -> list[str]:
+    """The normalisations without which the rendered request would differ from the recording."""
+    _, used = normalised(exchange, exchange.request)
+    if not used:
+        return []
+    rendered = next(_rendered(exchange, parsed(exchange)))[1]
+    _, still = normalised(exchange, rendered)
+    return [why for why in used if why not in still]
 
 
 def diff(a: Any, b: Any, at: str = "body") -> Iterator[str]:
@@ -184,10 +194,6 @@ def _model_named(body: Any) -> bool:
     return "model" not in body and bool(body.setdefault("model", "m"))
 
 
-def _no_empty_config(body: Any) -> bool:
-    return body.get("generationConfig") == {} and body.pop("generationConfig") == {}
-
-
 def _standard_base64(value: Any) -> bool:
     changed = False
     if isinstance(value, dict):
@@ -205,7 +211,7 @@ def _levels_in_capitals(body: Any) -> bool:
     before = config.get("thinkingLevel", "")
     if before:
         config["thinkingLevel"] = before.upper()
-    return str(before).upper() != before
+    return bool(before.upper() != before)
 
 
 def _user_roles(body: Any) -> bool:
@@ -218,43 +224,15 @@ def _user_roles(body: Any) -> bool:
     return bool(missing)
 
 
-def _left_out(names: tuple[str, ...], *values: Any) -> Callable[[Any], bool]:
-    def apply(body: Any) -> bool:
-        idle = [n for n in names if n in body and any(body[n] is v for v in values)]
-        idle += [n for n in names if n in body and n not in idle and body[n] == "" in values]
-        for name in idle:
-            del body[name]
-        return bool(idle)
-
-    return apply
-
-
-def _idle_descriptions(body: Any) -> bool:
-    tools = [t for t in body.get("tools") or () if "description" in t and not t["description"]]
-    for tool in tools:
-        del tool["description"]
-    return bool(tools)
-
-
 _NAMED = Rule("the model that was chosen is named, where the recording names none", _model_named)
 NORMALISED: dict[str, tuple[Rule, ...]] = {
     "openai-chat": (_NAMED,),
     "openai-completions": (_NAMED,),
     "gemini": (
         Rule("member names in camelCase: protobuf's JSON has two spellings", _camel_names),
-        Rule("an empty generationConfig is left out: it says nothing", _no_empty_config),
         Rule("inline data in base64's standard alphabet: both are allowed", _standard_base64),
         Rule("thinking levels in capitals: the enumeration's own spelling", _levels_in_capitals),
         Rule("contents without a role are the user's, as documented", _user_roles),
-    ),
-    "openai-responses": (
-        Rule("`stream` that is false is left out: the default", _left_out(("stream",), False)),
-        Rule("empty `instructions` are left out: none", _left_out(("instructions",), "")),
-        Rule(
-            "a `previous_response_id` that is null is left out: none",
-            _left_out(("previous_response_id",), None),
-        ),
-        Rule("empty descriptions of tools are left out: none", _idle_descriptions),
     ),
 }
 """By dialect. No line for a dialect: what is rendered equals the recording."""

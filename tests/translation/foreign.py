@@ -6,6 +6,9 @@ with a status of 400 that names the member. What is dropped is named as the clie
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,17 +18,32 @@ from oneapi.dialects import registry
 from oneapi.dialects.base import Hints
 from oneapi.dialects.base_turns import with_media
 from oneapi.errors import ApiError
-from oneapi.ir import ChatRequest
+from oneapi.ir import ChatRequest, Envelope
 from oneapi.wire.json import decode
 from tests.translation.asked import NATIVE, asked, parsed
+from tests.translation.meant import lost
+from tests.translation.proof import OPERATIONS
 from tests.translation.recordings import Exchange
 
 PROVIDERS = tuple(name for name in registry.NAMES if registry.chat_provider(name) is not None)
 HINTS = {name: Hints(max_output=4096) for name in PROVIDERS}
 HINTS["openai-chat"] = Hints(options={"thoughts": "none"})
 """As catalogs have them; thoughts are OpenAI's own affair, as its library has it."""
-_MEDIA = (("pdf", "application/pdf"), ("wav", "audio/wav"), ("mp3", "audio/mpeg"))
-_MEDIA += (("mp4", "video/mp4"), ("txt", "text/plain"), ("jpg", "image/jpeg"))
+_MEDIA = (
+    (".pdf", "application/pdf", b"%PDF-1.7\n%\xe2\xe3"),
+    (".txt", "text/plain", b"some words"),
+    (".wav", "audio/wav", b"RIFF\x04\x00\x00\x00WAVE"),
+    (".mp3", "audio/mpeg", b"ID3\x04\x00"),
+    (".mp4", "video/mp4", b"\x00\x00\x00\x18ftypmp42"),
+    (".jpg", "image/jpeg", b"\xff\xd8\xff\xe0"),
+    ("", "image/png", b"\x89PNG\r\n\x1a\n"),
+)
+"""What is found at an address, by its end."""
+MODELS = {"deepl": "deepl-en-us"}
+"""Where a model's name says more than which model it is."""
+
+READ = frozenset({*OPERATIONS, *NATIVE})
+"""Dialects whose requests are read too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +72,9 @@ def rendered(exchange: Exchange, dialect: str) -> Rendered:
     chat = _parsed(exchange.id)
     before = deepcopy(chat)
     urls = provider.fetches(chat, HINTS[dialect])
-    filled = with_media(chat, {url: (_media_type(url), "QUJD") for url in urls}) if urls else chat
+    filled = with_media(chat, {url: _fetched(url) for url in urls}) if urls else chat
     try:
-        outgoing = provider.render_request(filled, chat.model, HINTS[dialect])
+        outgoing = provider.render_request(filled, MODELS.get(dialect, chat.model), HINTS[dialect])
     except ApiError as error:
         if error.status == 400 and error.param:
             return Rendered(refused=f"{error.param}: {error.message}")
@@ -68,6 +86,38 @@ def rendered(exchange: Exchange, dialect: str) -> Rendered:
     return Rendered(body, tuple(outgoing.dropped), "", problem, tuple(outgoing.warnings))
 
 
-def _media_type(url: str) -> str:
-    ends = [kind for end, kind in _MEDIA if url.lower().split("?")[0].endswith(end)]
-    return ends[0] if ends else "image/png"
+def _fetched(url: str) -> tuple[str, str]:
+    path = url.lower().split("?")[0]
+    kind, data = next((kind, data) for end, kind, data in _MEDIA if path.endswith(end))
+    return kind, b64encode(data).decode()
+
+
+def pairs(found: list[Exchange]) -> Iterator[tuple[Exchange, str]]:
+    """Every request with every dialect of providers but its own."""
+    for exchange in found:
+        for dialect in PROVIDERS:
+            if dialect != exchange.spoken:
+                yield exchange, dialect
+
+
+def problems(exchange: Exchange, dialect: str, found: Rendered) -> list[str]:
+    """What must not be; among it what the rendered request no longer means, by the dialect's own
+    reading of it, where its requests are read too.
+    """
+    if found.problem or found.refused:
+        return [found.problem] if found.problem else []
+    envelope = Envelope(found.body.get("model", "m"), stream=bool(found.body.get("stream")))
+    if dialect in NATIVE:
+        again = NATIVE[dialect](found.body, envelope)
+    elif dialect in OPERATIONS:
+        face = registry.face(dialect, OPERATIONS[dialect])
+        assert face is not None
+        again = face.parse_request(found.body, envelope)
+    else:
+        return []
+    return lost(_parsed(exchange.id), again, found.dropped, HINTS[dialect].max_output)
+
+
+def unnumbered(text: str) -> str:
+    """A refusal without the places that differ from request to request."""
+    return re.sub(r"\[\d+\]", "[…]", text)

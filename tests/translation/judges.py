@@ -22,7 +22,7 @@ def judge(dialect: str, body: Any) -> str:
 
 
 BEYOND = (
-    "anthropic: temperature, top_p and top_k: the newest types leave them out, older models take them",
+    "anthropic: temperature, top_p and top_k: the newest types lack them, older models take them",
     "openai-chat: `image` among the modalities: models of others that draw in a chat",
     "openai-responses: an assistant's texts as parts: Codex sends them so, the types know a string",
 )
@@ -69,7 +69,8 @@ def _typed(module: str, names: tuple[str, ...]) -> Any:
     kinds = [getattr(found, name) for name in names]
     for kind in kinds:
         kind.__pydantic_config__ = ConfigDict(extra="forbid")
-    return TypeAdapter(Union[tuple(kinds)])  # noqa: UP007 - made of a list
+    made: Any = Union[tuple(kinds)]  # noqa: UP007 - made of a list
+    return TypeAdapter(made)
 
 
 def _read(value: Any) -> None:

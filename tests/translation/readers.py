@@ -145,6 +145,10 @@ def _of(value: Any, name: str) -> str:
     return found or ""
 
 
+class FailedError(Exception):
+    """A response that failed: the library hands such an end on as it does any other event."""
+
+
 def openai_responses(base: str, *, stream: bool) -> Seen:
     client = _openai(base)
     if not stream:
@@ -152,8 +156,10 @@ def openai_responses(base: str, *, stream: bool) -> Seen:
     last: Any = None
     text = ""
     for event in client.responses.create(model="m", input="hi", stream=True):
-        if event.type in ("response.completed", "response.incomplete", "response.failed"):
+        if event.type in ("response.completed", "response.incomplete"):
             last = event.response
+        elif event.type == "response.failed":
+            raise FailedError(event.response.error.message)
         elif event.type in ("response.output_text.delta", "response.refusal.delta"):
             text += event.delta
     seen = _response(last)

@@ -167,7 +167,6 @@ def _promise(body: Any) -> str:
     return "" if body.get("status") == "succeeded" else "a prediction that was ended"
 
 
-
 def sse(raw: bytes) -> list[Any]:
     """The JSON events of a stream; lines that are no data are no events."""
     found = []

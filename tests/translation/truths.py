@@ -72,7 +72,7 @@ def _thought(message: Any) -> str:
     content = message.get("content")
     parts = content if isinstance(content, list) else ()
     inner = [p.get("thinking") or () for p in parts if p.get("type") == "thinking"]
-    inside = "".join(part.get("text") or "" for part in sum(map(list, inner), []))
+    inside = "".join(part.get("text") or "" for found in inner for part in found)
     return message.get("reasoning_content") or message.get("reasoning") or inside
 
 

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.clients.speakers.base import CACHED, CITY, FRESH, GREETING, MADE, OBJECT, SECOND, SHORT
+from tests.e2e.clients.speakers.base import (
+    CACHED,
+    CITY,
+    FRESH,
+    GREETING,
+    MADE,
+    OBJECT,
+    SECOND,
+    SHORT,
+    VECTOR,
+)
 from tests.e2e.clients.world import (
     ARGUMENTS,
     PDF,
@@ -19,11 +29,13 @@ from tests.e2e.clients.world import (
     SCHEMA,
     TOLD,
     TOOL,
+    WINDOW,
     WRONG_KEY,
     World,
     check_records,
     check_replayed,
     data_url,
+    joined,
     library,
     others,
 )
@@ -50,7 +62,9 @@ def ask(client: Any, provider: str, messages: list[JSON], *, stream: bool, **mor
         answer = client.chat.completions.create(**request)
         assert answer.model == f"on-{provider}"
         return answer.choices[0], answer.usage
-    with client.chat.completions.stream(**request, stream_options={"include_usage": True}) as events:
+    with client.chat.completions.stream(
+        **request, stream_options={"include_usage": True}
+    ) as events:
         for _ in events:
             pass
         answer = events.get_final_completion()
@@ -101,7 +115,8 @@ def test_two_tools_are_called_at_once(client: Any, provider: str, stream: bool) 
     assert len({call.id for call in calls}) == 2
     function = [{"name": c.function.name, "arguments": c.function.arguments} for c in calls]
     called = [
-        {"id": c.id, "type": "function", "function": f} for c, f in zip(calls, function, strict=True)
+        {"id": c.id, "type": "function", "function": f}
+        for c, f in zip(calls, function, strict=True)
     ]
     messages.append({"role": "assistant", "content": None, "tool_calls": called})
     for call, result in zip(calls, ("17", "16"), strict=True):
@@ -128,7 +143,10 @@ def test_an_answer_that_was_cut_off_says_so(client: Any, provider: str) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_schema_is_followed_and_read_back(client: Any, provider: str, stream: bool) -> None:
-    form = {"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE, "strict": True}}
+    form = {
+        "type": "json_schema",
+        "json_schema": {"name": "place", "schema": PLACE, "strict": True},
+    }
     choice, _ = ask(client, provider, [user(QUESTION)], stream=stream, response_format=form)
     assert choice.message.content == OBJECT
 
@@ -175,6 +193,15 @@ def test_what_a_provider_cannot_be_told_is_named(client: Any, provider: str) -> 
     assert answer.parse().choices[0].message.content == f"{GREETING}du"
 
 
+def test_what_was_changed_on_the_way_is_said(client: Any) -> None:
+    create = client.chat.completions.with_raw_response.create
+    hot = create(model="on-anthropic", messages=[user("du")], temperature=1.5)
+    assert hot.headers["x-oneapi-warning"].startswith("temperature 1.5 became 1")
+    long = create(model="on-ollama", messages=[user("du " * WINDOW)])
+    assert "its beginning will be cut" in long.headers["x-oneapi-warning"]
+    assert "x-oneapi-warning" not in create(model="on-ollama", messages=[user("du")]).headers
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_providers_limit_is_the_librarys_rate_limit_error(
@@ -214,13 +241,13 @@ def test_an_overloaded_provider_is_a_server_error(client: Any, provider: str) ->
 def test_a_stream_that_breaks_raises_after_its_first_words(
     client: Any, world: World, provider: str, question: str
 ) -> None:
-    seen = []
+    seen: list[str | None] = []
+    chunks = client.chat.completions.create(
+        model=f"on-{provider}", messages=[user(question)], stream=True
+    )
     with pytest.raises(openai.APIError):
-        for chunk in client.chat.completions.create(
-            model=f"on-{provider}", messages=[user(question)], stream=True
-        ):
-            seen += [choice.delta.content or "" for choice in chunk.choices]
-    assert "".join(seen).startswith(GREETING[:4])
+        seen.extend(choice.delta.content for chunk in chunks for choice in chunk.choices)
+    assert joined(seen).startswith(GREETING[:4])
     assert world.last()[0]["error_code"] in ("upstream_error", "closed", "stream_unfinished")
 
 
@@ -236,3 +263,22 @@ def test_a_wrong_key_is_an_authentication_error(world: World) -> None:
             ask(client, "anthropic", [user("du")], stream=False)
         with pytest.raises(openai.AuthenticationError):
             client.models.list()
+
+
+@pytest.mark.parametrize("provider", ["gemini", "ollama", "cohere"])
+def test_vectors_come_in_the_form_that_the_library_asks_for(
+    client: Any, world: World, provider: str
+) -> None:
+    """By itself it asks for base64, which it takes apart."""
+    found = client.embeddings.create(model=f"embed-{provider}", input=["a", "ü"])
+    assert [entry.embedding for entry in found.data] == [list(VECTOR), list(VECTOR)]
+    assert [entry.index for entry in found.data] == [0, 1]
+    record = world.last()[0]
+    assert (record["status"], record["settlement"]) == (200, "complete")
+    assert record["input"] == (4 if provider != "gemini" else record["input"])
+
+
+def test_models_are_listed(client: Any) -> None:
+    names = {model.id for model in client.models.list()}
+    assert {f"on-{provider}" for provider in PROVIDERS} <= names
+    assert client.models.retrieve("on-ollama").id == "on-ollama"

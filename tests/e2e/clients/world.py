@@ -29,10 +29,15 @@ from tests.e2e.harness import Received, Reply, Running, Upstream, people
 JSON = Any
 
 
+WINDOW: Final = 4096
+"""Tokens that the scripted Ollama holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A scripted provider: the type of its channel, the path of its address, its dialect and the
-    model's name there. `thinks` says that it counts thoughts, `caches` cached input by itself.
+    model's name there. `counts_thoughts` and `counts_cache` say which tokens it tells apart, `more`
+    are further lines of its channel.
     """
 
     speak: Callable[[Received], Reply]
@@ -41,6 +46,7 @@ class Provider:
     dialect: str
     model: str
     key: str = '["up-key"]'
+    more: str = ""
     counts_thoughts: bool = True
     counts_cache: bool = True
 
@@ -71,6 +77,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         "ollama",
         "qwen3:8b",
         key="[]",
+        more=f"num_ctx = {WINDOW}\n",
         counts_thoughts=False,
         counts_cache=False,
     ),
@@ -97,7 +104,13 @@ SIGNING: Final = ("anthropic", "gemini", "bedrock")
 """Providers that sign a thought, or the call that follows it, and want both back."""
 ROOTS: Final = {"v2": "cohere", "v1": "cohere"}
 """First parts of paths that begin at a host's root, wherever its channel's address points."""
-VECTOR: Final = chat.VECTOR
+EMBEDDERS: Final[Mapping[str, str]] = {
+    "chat": "text-embedding-3-small",
+    "gemini": "gemini-embedding-001",
+    "ollama": "nomic-embed-text",
+    "cohere": "embed-v4.0",
+}
+"""Who makes vectors, by which model; clients ask for `embed-gemini`."""
 QUESTION: Final = "What is the weather there?"
 TOOL: Final = "get_weather"
 RESULT: Final = "17 °C & „föhnig“"
@@ -120,7 +133,9 @@ PNG: Final = (
     b"\x1f\x15\xc4\x89\x00\x00\x00\rIDATx\x9cc\xfc\xcf\xc0P\x0f\x00\x04\x85\x01\x80"
     b"\x84\xa9\x8c!\x00\x00\x00\x00IEND\xaeB`\x82"
 )
-PDF: Final = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+PDF: Final = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+)
 NEEDED: Final = ("anthropic", "google.genai", "langchain_anthropic", "langchain_openai", "ollama")
 ABSENT: Final = "the client libraries are in an environment of their own, made by tests/run"
 WRONG_KEY: Final = "sk-" + "w" * 48
@@ -177,9 +192,13 @@ def configuration(upstream: Upstream) -> str:
         parts.append(
             f'[channels.{name}]\ntype = "{provider.type}"\n'
             f'base_url = "{upstream.url}/{name}{provider.path}"\nkeys = {provider.key}\n'
-            f'models = ["{provider.model}"]\ndialects = ["{provider.dialect}"]\n'
-            "discover = false\n"
+            f'models = ["{provider.model}", "*embed*"]\ndialects = ["{provider.dialect}"]\n'
+            f"discover = false\n{provider.more}"
             f'[models.on-{name}]\nroutes = [{{ channel = "{name}", model = "{provider.model}" }}]\n'
+        )
+    for name, model in EMBEDDERS.items():
+        parts.append(
+            f'[models.embed-{name}]\nroutes = [{{ channel = "{name}", model = "{model}" }}]\n'
         )
     return "".join(parts)
 

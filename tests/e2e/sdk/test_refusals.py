@@ -34,7 +34,6 @@ NOT_OFFERED: list[tuple[str, Callable[[Any], object]]] = [
         ),
     ),
     ("vector_stores", lambda c: c.vector_stores.create()),
-    ("responses", lambda c: c.responses.create(model="gpt-4o", input="x")),
     ("uploads", lambda c: c.uploads.create(bytes=1, filename="f", mime_type="t", purpose="p")),
     ("containers", lambda c: c.containers.list()),
     ("evals", lambda c: c.evals.list()),

@@ -256,7 +256,9 @@ def _streamed(asked: Asked, answer: Said) -> Reply:
     if answer.fails:
         error = {"type": "overloaded_error", "message": "Overloaded"}
         return streamed(b"".join(out[:-1]) + _event("error", error=error))
-    delta = {k: v for k, v in _whole(asked, answer).items() if k in ("stop_reason", "stop_sequence")}
+    delta = {
+        k: v for k, v in _whole(asked, answer).items() if k in ("stop_reason", "stop_sequence")
+    }
     out.append(_event("message_delta", delta=delta, usage=_usage(answer)))
     return streamed(b"".join(out) + _event("message_stop"))
 
@@ -264,10 +266,8 @@ def _streamed(asked: Asked, answer: Said) -> Reply:
 def _block(index: int, block: JSON, answer: Said) -> list[bytes]:
     match block["type"]:
         case "thinking":
-            begun = {"type": "thinking", "thinking": "", "signature": ""}
-            deltas = [
-                {"type": "thinking_delta", "thinking": p} for p in pieces(block["thinking"])
-            ]
+            begun: JSON = {"type": "thinking", "thinking": "", "signature": ""}
+            deltas = [{"type": "thinking_delta", "thinking": p} for p in pieces(block["thinking"])]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         case "text":
             begun = {"type": "text", "text": ""}

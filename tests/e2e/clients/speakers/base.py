@@ -21,11 +21,12 @@ JSON = Any
 CITY: Final = "Zürich 🏔"
 SECOND: Final = "Bern"
 THOUGHT: Final = "Ask the tool — naïve guesses won’t do."
-SIGNATURE: Final = "c2lnbmF0dXJlIG9mIGEgdGhvdWdodA=="
+SIGNATURE: Final = "+/+/c2lnbmF0dXJlIG9mIGEgdGhvdWdodA=="
 GREETING: Final = "Grüezi 🏔, "
 OBJECT: Final = '{"city": "Zürich", "celsius": 17}'
 FRESH, CACHED, MADE, THOUGHT_OF = 120, 30, 20, 7
 """Tokens of every answer: fresh input, cached input, text, thought (where it thinks)."""
+VECTOR: Final = (0.5, -0.25, 0.125)
 SHORT: Final = 16
 """An output limit at which the answer is cut off: the least that all providers take."""
 FAILURES: Final = ("limited", "account", "too_long", "overloaded", "unknown")

@@ -104,7 +104,9 @@ def _asked(model: str, body: dict[str, JSON]) -> Asked:
 
 
 def _messages(asked: Asked, messages: list[JSON]) -> None:
-    need(messages and messages[0]["role"] == "user", "A conversation must start with a user message")
+    need(
+        messages and messages[0]["role"] == "user", "A conversation must start with a user message"
+    )
     calls: dict[str, str] = {}
     last = ""
     for i, message in enumerate(messages):

@@ -13,6 +13,7 @@ from tests.e2e.clients.speakers.base import (
     FRESH,
     JSON,
     MADE,
+    VECTOR,
     Asked,
     Call,
     Said,
@@ -35,7 +36,6 @@ MEMBERS: Final = (
     "reasoning_effort presence_penalty frequency_penalty logprobs top_logprobs logit_bias "
     "service_tier prompt_cache_key verbosity modalities safety_identifier"
 ).split()
-VECTOR: Final = [0.5, -0.25, 0.125]
 
 
 def speak(request: Received) -> Reply:
@@ -53,7 +53,9 @@ def speak(request: Received) -> Reply:
     answer = said(asked)
     if not asked.stream:
         return whole(_whole(asked, answer))
-    return _streamed(asked, answer, usage=bool((body.get("stream_options") or {}).get("include_usage")))
+    return _streamed(
+        asked, answer, usage=bool((body.get("stream_options") or {}).get("include_usage"))
+    )
 
 
 def refusal(
@@ -74,9 +76,7 @@ def refused(name: str) -> Reply:
             return refusal(401, "Incorrect API key provided: up-key", code="invalid_api_key")
         case "too_long":
             words = "This model's maximum context length is 8192 tokens."
-            return refusal(
-                400, words, code="context_length_exceeded", kind="invalid_request_error"
-            )
+            return refusal(400, words, code="context_length_exceeded", kind="invalid_request_error")
         case "unknown":
             return refusal(404, "The model does not exist", code="model_not_found")
     return refusal(503, "The engine is currently overloaded", kind="server_error")
@@ -248,6 +248,7 @@ def _embeddings(body: dict[str, JSON]) -> Reply:
     texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
     need(texts, "input")
     need(body.get("encoding_format", "float") == "float", "encoding_format: only floats here")
-    data = [{"object": "embedding", "index": i, "embedding": VECTOR} for i in range(len(texts))]
+    entry = {"object": "embedding", "embedding": list(VECTOR)}
+    data = [{**entry, "index": i} for i in range(len(texts))]
     usage = {"prompt_tokens": 4, "total_tokens": 4}
     return whole({"object": "list", "data": data, "model": body["model"], "usage": usage})

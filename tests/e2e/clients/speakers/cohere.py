@@ -13,6 +13,7 @@ from tests.e2e.clients.speakers.base import (
     FRESH,
     JSON,
     MADE,
+    VECTOR,
     Asked,
     Said,
     Wrong,
@@ -38,6 +39,8 @@ MEMBERS: Final = (
 def speak(request: Received) -> Reply:
     try:
         need(request.header("authorization") == "Bearer up-key", "authorization")
+        if request.path.endswith("/v2/embed"):
+            return _embeddings(body_of(request))
         need(request.path.endswith("/v2/chat"), f"path {request.path}")
         asked = _asked(body_of(request))
     except Wrong as wrong:
@@ -210,3 +213,13 @@ def _content(index: int, kind: str, text: str) -> list[bytes]:
         delta = _delta({"content": {kind: piece}})
         out.append(_event("content-delta", index=index, delta=delta))
     return [*out, _event("content-end", index=index)]
+
+
+def _embeddings(body: dict[str, JSON]) -> Reply:
+    allowed = ("model", "texts", "input_type", "embedding_types", "output_dimension", "truncate")
+    closed(body, allowed, "body")
+    need(body["input_type"].startswith("search_") or body["input_type"] == "clustering", "type")
+    need(body["embedding_types"] == ["float"], "embedding_types")
+    vectors = {"float": [VECTOR for _ in body["texts"]]}
+    meta = {"billed_units": {"input_tokens": 4}}
+    return whole({"id": "emb-1", "texts": body["texts"], "embeddings": vectors, "meta": meta})

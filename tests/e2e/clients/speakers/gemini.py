@@ -15,6 +15,7 @@ from tests.e2e.clients.speakers.base import (
     JSON,
     MADE,
     SIGNATURE,
+    VECTOR,
     Asked,
     Said,
     Wrong,
@@ -42,6 +43,9 @@ PART: Final = (
     "text thought thoughtSignature inlineData fileData functionCall functionResponse"
 ).split()
 
+FOREIGN: Final = "skip_thought_signature_validator"
+"""What the vendor takes for calls that its model did not make."""
+
 
 def speak(request: Received) -> Reply:
     try:
@@ -52,6 +56,8 @@ def speak(request: Received) -> Reply:
         if verb == "countTokens":
             closed(body, ("contents", "generateContentRequest"), "body")
             return whole({"totalTokens": 77})
+        if verb == "batchEmbedContents":
+            return _embeddings(body)
         need(verb in ("generateContent", "streamGenerateContent"), f"verb {verb}")
         need(verb[0] == "g" or "alt=sse" in request.target, "alt=sse")
         asked = _asked(model, body)
@@ -60,7 +66,9 @@ def speak(request: Received) -> Reply:
     if failure(asked.question):
         return _refused(failure(asked.question))
     answer = said(asked)
-    return _streamed(model, answer) if verb[0] == "s" else whole(_chunk(model, _parts(answer), answer))
+    return (
+        _streamed(model, answer) if verb[0] == "s" else whole(_chunk(model, _parts(answer), answer))
+    )
 
 
 def refusal(status: int, kind: str, words: str, *details: JSON) -> Reply:
@@ -74,7 +82,10 @@ def _refused(name: str) -> Reply:
             retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}
             return refusal(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", retry)
         case "account":
-            info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+            info = {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID",
+            }
             words = "API key not valid. Please pass a valid API key."
             return refusal(400, "INVALID_ARGUMENT", words, info)
         case "too_long":
@@ -98,7 +109,9 @@ def _asked(model: str, body: dict[str, JSON]) -> Asked:
     asked.schema = config.get("responseJsonSchema") or config.get("responseSchema")
     if asked.schema is not None:
         need(config.get("responseMimeType") == "application/json", "responseMimeType")
-    asked.system = "".join(p["text"] for p in (body.get("systemInstruction") or {}).get("parts", ()))
+    asked.system = "".join(
+        p["text"] for p in (body.get("systemInstruction") or {}).get("parts", ())
+    )
     for tool in body.get("tools") or ():
         closed(tool, ("functionDeclarations",), "tools")
         for declared in tool["functionDeclarations"]:
@@ -143,7 +156,7 @@ def _signed(parts: list[JSON], where: str) -> None:
     first = next((part for part in parts if "functionCall" in part), None)
     if first is not None:
         words = f"{where}: Function call is missing a thought_signature in functionCall parts"
-        need(first.get("thoughtSignature") == SIGNATURE, words)
+        need(first.get("thoughtSignature") in (SIGNATURE, FOREIGN), words)
 
 
 def _user(asked: Asked, parts: list[JSON], calls: list[JSON], where: str) -> None:
@@ -205,3 +218,13 @@ def _streamed(model: str, answer: Said) -> Reply:
         error = {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}
         return streamed(lines[0] + f"data: {json.dumps(error)}\r\n\r\n".encode())
     return streamed(b"".join(lines))
+
+
+def _embeddings(body: dict[str, JSON]) -> Reply:
+    closed(body, ("requests",), "body")
+    for one in body["requests"]:
+        allowed = ("model", "content", "taskType", "title", "outputDimensionality")
+        closed(one, allowed, "requests")
+        need(one["model"].startswith("models/"), "requests.model")
+        need(all(part["text"] for part in one["content"]["parts"]), "requests.content")
+    return whole({"embeddings": [{"values": VECTOR} for _ in body["requests"]]})

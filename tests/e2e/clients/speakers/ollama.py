@@ -13,6 +13,7 @@ from tests.e2e.clients.speakers.base import (
     FRESH,
     JSON,
     MADE,
+    VECTOR,
     Asked,
     Said,
     Wrong,
@@ -28,13 +29,17 @@ from tests.e2e.clients.speakers.base import (
 )
 from tests.e2e.upstream import Received, Reply
 
-MEMBERS: Final = "model messages tools format options stream think keep_alive truncate shift".split()
+MEMBERS: Final = (
+    "model messages tools format options stream think keep_alive truncate shift".split()
+)
 MESSAGE: Final = "role content thinking images tool_calls tool_name tool_call_id".split()
 
 
 def speak(request: Received) -> Reply:
     try:
         body = body_of(request)
+        if request.path.endswith("/api/embed"):
+            return _embeddings(body)
         need(request.path.endswith("/api/chat"), f"path {request.path}")
         asked = _asked(body)
     except Wrong as wrong:
@@ -42,7 +47,9 @@ def speak(request: Received) -> Reply:
     if failure(asked.question):
         return _refused(failure(asked.question))
     answer = said(asked)
-    return _streamed(asked, answer) if asked.stream else whole(_last(asked, answer, whole_answer=True))
+    return (
+        _streamed(asked, answer) if asked.stream else whole(_last(asked, answer, whole_answer=True))
+    )
 
 
 def refusal(status: int, words: str) -> Reply:
@@ -142,3 +149,11 @@ def _streamed(asked: Asked, answer: Said) -> Reply:
         lines.append(_last(asked, answer, whole_answer=False))
     data = b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
     return streamed(data, "application/x-ndjson", cut=answer.cut)
+
+
+def _embeddings(body: dict[str, JSON]) -> Reply:
+    closed(body, ("model", "input", "truncate", "dimensions", "options", "keep_alive"), "body")
+    texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    vectors = [VECTOR for _ in texts]
+    counts = {"total_duration": 5_000_000, "load_duration": 1_000_000, "prompt_eval_count": 4}
+    return whole({"model": body["model"], "embeddings": vectors, **counts})
