@@ -98,7 +98,8 @@ def message_tokens(request: JSON) -> int:
     """
     if not isinstance(request, Mapping):
         return 0
-    count, texts = 0.0, []
+    count = 0.0
+    texts: list[str] = []
     for name in _MEMBERS:
         value, share = _sampled(_decoded(request.get(name)))
         mine, told = 0, texts if share == 1 else []

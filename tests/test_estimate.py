@@ -176,3 +176,14 @@ def test_deep_nesting_is_followed_so_far_and_no_further() -> None:
     for _ in range(100_000):
         value = [value]
     assert message_tokens({"input": value}) == 0
+
+
+@pytest.mark.parametrize("name", ["messages", "contents", "input", "prompt", "tools"])
+def test_a_list_too_long_to_be_looked_at_counts_as_the_whole(name: str) -> None:
+    item = {"role": "user", "content": "one two three four five six seven eight"}
+    few, many = message_tokens({name: [item] * 1000}), message_tokens({name: [item] * 100_000})
+    assert abs(many / few - 100) < 3
+
+
+def test_a_long_list_of_tokens_is_counted_by_its_length() -> None:
+    assert message_tokens({"input": list(range(50_000))}) == 50_000

@@ -77,7 +77,7 @@ def take_cache(rest: Extra) -> str:
     lifetime = mark.get("ttl")
     if mark == canonical_mark(lifetime if lifetime == "1h" else "5m"):
         del rest["cache_control"]
-    return lifetime if lifetime in _LIFETIMES else "5m"
+    return lifetime if isinstance(lifetime, str) and lifetime in _LIFETIMES else "5m"
 
 
 def canonical_mark(lifetime: str) -> JSON:

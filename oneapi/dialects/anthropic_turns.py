@@ -240,6 +240,8 @@ class Turns:
             if not part.url.startswith(("https://", "http://")):
                 raise refuse(where, "must be an https URL or hold its data", "unsupported")
             return {"type": "url", "url": part.url}
+        if "://" in part.file_id:
+            raise refuse(where, "is a file of another provider's: send its content", "unsupported")
         if part.file_id:
             self.betas.append("files-api-2025-04-14")
             return {"type": "file", "file_id": part.file_id}

@@ -14,6 +14,7 @@ from typing import Final
 from zlib import crc32
 
 from oneapi.dialects.base_bodies import encode_text
+from oneapi.errors import ApiError
 from oneapi.ir import (
     BlockStart,
     BlockStop,
@@ -45,11 +46,29 @@ def wire_name(name: str, namespace: str = "", *, most: int = 128) -> str:
     return f"{clean[: most - 9]}_{crc32(full.encode('utf-8', 'replace')):08x}"
 
 
+def short_user(user: str) -> str:
+    """The name of an end user in the 64 letters that OpenAI's APIs take; a longer one, such as
+    coding clients send, is cut and stays apart from others.
+    """
+    return user if len(user) <= SHORTEST else wire_name(user, most=SHORTEST)
+
+
+def check_choice(chat: ChatRequest) -> None:
+    """Raises `ApiError` 400 where a tool must be called that is not among the client's."""
+    choice = chat.tool_choice
+    if choice is None or choice.mode != "required" or not choice.names:
+        return
+    if not any(tool.name in choice.names for tool in chat.tools):
+        words = "the tool that `tool_choice` asks for is not among `tools`"
+        raise ApiError(400, words, code="unsupported_tool", param="tool_choice")
+
+
 def plainly_named(chat: ChatRequest, *, custom: bool = False) -> ChatRequest:
     """The request for a format that has neither namespaces nor odd or long names: tools, calls,
     results and the choice have the names that `Restorer` knows again.
 
     `custom` makes functions of custom tools too, for formats that have no better word for them.
+    Raises `ApiError` 400 where a tool must be called that is not among the client's.
     """
     spaces = {tool.name: tool.namespace for tool in chat.tools if tool.kind != "hosted"}
 
@@ -66,6 +85,7 @@ def plainly_named(chat: ChatRequest, *, custom: bool = False) -> ChatRequest:
             part = replace(part, name=named(part.name))
         return part
 
+    check_choice(chat)
     choice = chat.tool_choice
     return replace(
         chat,

@@ -6,8 +6,9 @@ that streams, and the reverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from oneapi.errors import UpstreamError
 from oneapi.ir import (
@@ -35,6 +36,9 @@ from oneapi.ir import (
 )
 from oneapi.wire.json import JSON
 
+_LOGPROBS_DEPTH: Final = 4
+"""Levels of members within which lists of log probabilities are looked for."""
+
 
 @dataclass(slots=True)
 class _Block:
@@ -43,6 +47,7 @@ class _Block:
     texts: list[str] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
+    annotations: list[JSON] = field(default_factory=list)
 
 
 def gather(events: Iterable[Event], source: str) -> ChatResponse:
@@ -64,7 +69,7 @@ class Gatherer:
         self._spent: Spent | None = None
         self._blocks: dict[int, _Block] = {}
         self._finishes: dict[int, Finish] = {}
-        self._logprobs: dict[int, JSON] = {}
+        self._logprobs: dict[int, list[JSON]] = {}
 
     def feed(self, events: Iterable[Event]) -> None:
         """Raises the error of a `Failed`."""
@@ -112,14 +117,12 @@ class Gatherer:
             case Delta():
                 block.texts.append(event.text)
                 if event.logprobs is not None:
-                    held = self._logprobs.get(block.choice)
-                    self._logprobs[block.choice] = _joined(held, event.logprobs)
+                    self._logprobs.setdefault(block.choice, []).append(event.logprobs)
             case Signature():
                 block.signatures.append(event.signature)
                 block.data.append(event.data)
             case Annotation():
-                if isinstance(part, Text):
-                    block.part = replace(part, annotations=[*part.annotations, event.annotation])
+                block.annotations.append(event.annotation)
             case BlockStop():
                 if event.extra and not isinstance(part, Opaque):
                     block.part = replace(part, extra={**part.extra, **event.extra})
@@ -165,19 +168,20 @@ def replay(reply: ChatResponse) -> Iterator[Event]:
 
 
 def _choices(
-    blocks: dict[int, _Block], finishes: dict[int, Finish], logprobs: dict[int, JSON]
+    blocks: dict[int, _Block], finishes: dict[int, Finish], logprobs: dict[int, list[JSON]]
 ) -> list[Choice]:
-    numbers = sorted({*finishes, *(block.choice for block in blocks.values())})
+    parts: dict[int, list[Part]] = {number: [] for number in finishes}
+    for index in sorted(blocks):
+        parts.setdefault(blocks[index].choice, []).append(_filled(blocks[index]))
     choices = []
-    for number in numbers:
+    for number in sorted(parts):
         finish = finishes.get(number)
-        parts = [_filled(blocks[i]) for i in sorted(blocks) if blocks[i].choice == number]
-        choice = Choice(parts, finish.stop if finish else None, number)
+        choice = Choice(parts[number], finish.stop if finish else None, number)
         if finish is not None:
             choice.native_stop = finish.native_stop
             choice.stop_sequence = finish.stop_sequence
             choice.extra = dict(finish.extra)
-        choice.logprobs = logprobs.get(number)
+        choice.logprobs = _joined(logprobs.get(number, []))
         choices.append(choice)
     return choices
 
@@ -187,7 +191,10 @@ def _filled(block: _Block) -> Part:
     text, part = "".join(block.texts), block.part
     signature, data = "".join(block.signatures), "".join(block.data)
     match part:
-        case Text() | Refusal():
+        case Text():
+            annotations = [*part.annotations, *block.annotations]
+            return replace(part, text=part.text + text, annotations=annotations)
+        case Refusal():
             return replace(part, text=part.text + text)
         case Reasoning():
             return replace(
@@ -221,11 +228,15 @@ def _emptied(part: Part) -> tuple[Part, str]:
             return part, ""
 
 
-def _joined(held: JSON, more: JSON) -> JSON:
-    """Log probabilities of two deltas: lists are joined, member by member."""
-    if isinstance(held, list) and isinstance(more, list):
-        return held + more
-    if isinstance(held, dict) and isinstance(more, dict):
-        names = {**held, **more}
-        return {name: _joined(held.get(name), more.get(name)) for name in names}
-    return held if more is None else more
+def _joined(deltas: Sequence[JSON], depth: int = _LOGPROBS_DEPTH) -> JSON:
+    """Log probabilities of all deltas: lists are joined, member by member."""
+    found = [value for value in deltas if value is not None]
+    if all(isinstance(value, list) for value in found):
+        return [item for value in found for item in value] if found else None
+    if depth and all(isinstance(value, dict) for value in found):
+        members: dict[str, list[JSON]] = {}
+        for value in found:
+            for name, inner in value.items():
+                members.setdefault(name, []).append(inner)
+        return {name: _joined(inner, depth - 1) for name, inner in members.items()}
+    return found[-1]

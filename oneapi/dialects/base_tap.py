@@ -71,6 +71,7 @@ class EventTap:
         self.done = False
         self.events = 0
         self.held = b""
+        self._terminal = 0  # how much of it is the terminal event
         self.relayed_bytes = 0
         self.sampled_bytes = 0
         self._reader = reader
@@ -112,8 +113,17 @@ class EventTap:
             rest = self._walk(rest)
         pending = b"".join(self._pending)
         self._pending.clear()
-        held, self.held = self.held, b""
+        held, self.held = self.held[: self._whole()], b""
         return rest + pending + held
+
+    def _whole(self) -> int:
+        """How much of what is held is the terminal event and whole events after it: nobody waits
+        for the rest of another.
+        """
+        if not self._terminal or isinstance(self._blocks, LineBlocks):
+            return len(self.held)
+        ends = (self.held.rfind(mark) + len(mark) for mark in (b"\n\n", b"\r\n\r\n"))
+        return max(self._terminal, *ends)
 
     def sample(self) -> str:
         return "".join(
@@ -163,6 +173,7 @@ class EventTap:
             pending = b"".join(self._pending)
             self._pending.clear()
             self._hold(pending + event)
+            self._terminal = len(self.held)
             return b""
         if kind != "frame" or self.content_seen:
             self.content_seen = self.content_seen or kind == "content"

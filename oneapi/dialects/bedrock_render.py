@@ -22,7 +22,7 @@ from oneapi.dialects.bedrock_shapes import NAME, OPERATION, STREAMED
 from oneapi.dialects.bedrock_thinking import Family, Thought, family_of, render_thinking
 from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, Media, Message, Part, Tool, ToolCall, ToolResult
-from oneapi.wire.json import JSON, encode
+from oneapi.wire.json import JSON
 
 _FIRST: Final = "(start)"
 """What the user says in a conversation that the assistant begins."""
@@ -368,7 +368,7 @@ def _declared(name: str) -> JSON:
 
 
 def _text_format(schema: JSON, name: str, description: str) -> JSON:
-    spec: dict[str, JSON] = {"schema": encode(schema).decode()}
+    spec: dict[str, JSON] = {"schema": body_of(schema).decode()}
     if name:
         spec["name"] = name
     if description:

@@ -34,7 +34,13 @@ from oneapi.dialects.ollama_relay import (
     tap,
 )
 from oneapi.dialects.ollama_rendering import render
-from oneapi.dialects.ollama_requests import is_load, is_unload, parse_chat, parse_generate
+from oneapi.dialects.ollama_requests import (
+    LOADS,
+    is_load,
+    is_unload,
+    parse_chat,
+    parse_generate,
+)
 from oneapi.dialects.ollama_shapes import CHAT, GENERATE, NAME, OPERATIONS
 from oneapi.errors import ApiError
 from oneapi.ir import ChatRequest, ChatResponse, Envelope
@@ -81,6 +87,7 @@ __all__ = [
     "FACES",
     "GENERATE",
     "HEADERS",
+    "LOADS",
     "NAME",
     "OPERATIONS",
     "PING",

@@ -120,7 +120,10 @@ def prompt_tokens(body: Extra) -> int:
     """About how many tokens a rendered request's input is, of chat or generate."""
     images = _length(body.get("images"))
     messages = []
-    for message in body.get("messages") or ():
+    given = body.get("messages")
+    for message in given if isinstance(given, list) else ():
+        if not isinstance(message, dict):
+            continue
         images += _length(message.get("images"))
         messages.append({name: v for name, v in message.items() if name != "images"})
     seen: JSON = {

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from oneapi.dialects.base import Operation
+from oneapi.dialects.base_bodies import encode_text
 from oneapi.dialects.base_edit import edit_members
 from oneapi.dialects.base_tap import EventTap, Kind
 from oneapi.dialects.ollama_shapes import CHAT, EMBED, EMBEDDINGS, GENERATE, usage_of
@@ -20,7 +21,6 @@ from oneapi.wire.json import (
     MalformedJSON,
     Raw,
     decode,
-    encode,
     members,
     replace_string,
 )
@@ -182,7 +182,7 @@ def _texts(value: JSON) -> Iterator[str]:
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
                 yield str(function.get("name", ""))
-                yield encode(function.get("arguments")).decode()
+                yield encode_text(function.get("arguments"))
 
 
 def _limit(members: Mapping[str, Raw]) -> int:

@@ -96,11 +96,14 @@ def parse_generate(body: JSON, envelope: Envelope) -> ChatRequest:
     return asked
 
 
+_ASKS: Final = ("messages", "prompt", "images", "suffix")
+LOADS: Final = frozenset({*_ASKS, "keep_alive"})
+"""Members by which `is_load` and `is_unload` decide."""
+
+
 def is_load(body: JSON) -> bool:
     """Whether a request has nothing to answer: it asks to load the model, or to unload it."""
-    return isinstance(body, dict) and not any(
-        body.get(name) for name in ("messages", "prompt", "images", "suffix")
-    )
+    return isinstance(body, dict) and not any(body.get(name) for name in _ASKS)
 
 
 def is_unload(body: JSON) -> bool:

@@ -27,7 +27,7 @@ from oneapi.dialects.openai_chat_shapes import NAME
 from oneapi.dialects.openai_text import error_of
 from oneapi.errors import ApiError, UpstreamError
 from oneapi.ir import Aside, Event, Extra, Failed, Spent, Start
-from oneapi.wire.json import JSON, MalformedJSON, decode
+from oneapi.wire.json import JSON, MalformedJSON, decode, decode_mended
 from oneapi.wire.sse import LIMIT, EventBlocks, data_of, split
 
 _KNOWN: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
@@ -98,7 +98,7 @@ class ChatStreamParser:
             if data[:1] != b"{":
                 return not self.done
         try:
-            value = decode(data)
+            value = decode_mended(data)
         except MalformedJSON:
             if not last:  # the last one may be cut off: that the stream is not complete is enough
                 self._fail(no_answer("the provider sent an event that is not JSON"), out)

@@ -29,7 +29,13 @@ from dataclasses import replace
 from typing import Final, cast, get_args
 
 from oneapi.dialects.base import Hints
-from oneapi.dialects.base_calls import SHORTEST, as_function, wire_name
+from oneapi.dialects.base_calls import (
+    SHORTEST,
+    as_function,
+    check_choice,
+    short_user,
+    wire_name,
+)
 from oneapi.dialects.openai_chat_requests import parse_request
 from oneapi.dialects.openai_chat_shapes import FIELDS, NAME, Asked
 from oneapi.dialects.openai_chat_tools import render_function, render_tool, render_tool_choice
@@ -79,6 +85,7 @@ def render_request(chat: ChatRequest, model: str = "", hints: Hints | None = Non
 
 def render_foreign(chat: ChatRequest, model: str, hints: Hints) -> tuple[Extra, list[str]]:
     """A request of another dialect, and what of it was dropped."""
+    check_choice(chat)
     accepts = _accepts(hints)
     where = hints.options.get("thoughts")
     known = where in get_args(ThoughtsIn)
@@ -97,6 +104,10 @@ def render_foreign(chat: ChatRequest, model: str, hints: Hints) -> tuple[Extra, 
     choice = _narrowed(chat.tool_choice, chat.tools)
     told = replace(chat, tools=_foreign_tools(chat, manner), tool_choice=choice)
     body |= _written(told, hints, accepts, foreign=True, dropped=dropped)
+    if "user" in body:
+        body["user"] = short_user(body["user"])
+    if "top_logprobs" in body:  # one without the other is refused here
+        body["logprobs"] = True
     return body, dropped
 
 

@@ -164,7 +164,7 @@ class Output:
         if not block.head:  # of an item that is told whole
             return
         found = event.logprobs
-        if isinstance(found, dict) and found.get("content"):
+        if isinstance(found, dict) and isinstance(found.get("content"), list):
             block.logprobs += found["content"]
             extra = {**(extra or {}), "logprobs": found["content"]}
         self._text(block, event.text, extra)

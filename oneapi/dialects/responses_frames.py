@@ -41,7 +41,8 @@ class Frames:
         event = {"type": kind, **members, "sequence_number": self.number}
         event["type"] = kind
         self.number += 1
-        self.out.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), sealed_bytes(event)))
+        name = kind.encode("utf-8", "replace")
+        self.out.append(b"event: %b\ndata: %b\n\n" % (name, sealed_bytes(event)))
 
     def frame(self, kind: str, members: Object) -> Object:
         """An event of the grammar. Returns what of it went out."""

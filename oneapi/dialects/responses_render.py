@@ -11,6 +11,7 @@ from typing import Final
 
 from oneapi.dialects.base import Hints, Outgoing
 from oneapi.dialects.base_bodies import body_of
+from oneapi.dialects.base_calls import short_user
 from oneapi.dialects.base_turns import linked
 from oneapi.dialects.responses_parse import include_of
 from oneapi.dialects.responses_shapes import ENCRYPTED, LOGPROBS, NAME, Asked, Object, Turn
@@ -73,7 +74,7 @@ class _Request:
             ("temperature", chat.temperature),
             ("top_p", chat.top_p),
             ("top_logprobs", chat.top_logprobs),
-            ("user", chat.user or None),
+            ("user", (chat.user if own else short_user(chat.user)) or None),
             ("service_tier", self._tier()),
             ("prompt_cache_key", chat.cache_key or None),
         ):

@@ -154,10 +154,10 @@ class InputWriter:
             return {"type": "input_text", "text": part.text}
         if part.kind == "image":
             entry: Object = {"type": "input_image"}
-            self._place(entry, part, "image_url")
+            self._place(entry, part, "image_url", at)
         elif part.kind == "file":
             entry = {"type": "input_file"}
-            self._place(entry, part, "file_url")
+            self._place(entry, part, "file_url", at)
             if part.filename or part.data:  # data must have a name
                 form = part.media_type.rpartition("/")[2]
                 entry["filename"] = part.filename or (
@@ -176,7 +176,15 @@ class InputWriter:
             entry.update(part.extra)
         return entry
 
-    def _place(self, entry: Object, part: Media, member: str) -> None:
+    def _place(self, entry: Object, part: Media, member: str, at: str) -> None:
+        if "://" in part.file_id and not self._own:
+            raise ApiError(
+                400,
+                "a file that was uploaded to another provider cannot be read by this one: "
+                "send its content",
+                code="unsupported_file",
+                param=at,
+            )
         if part.file_id:
             entry["file_id"] = part.file_id
         elif part.data and part.kind == "file":

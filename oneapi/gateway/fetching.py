@@ -18,9 +18,14 @@ class Fetches(Protocol):
 
 
 class OnUse:
-    """The one fetcher of a process."""
+    """The one fetcher of a process: its threads for look-ups are all there are."""
+
+    def __init__(self) -> None:
+        self._fetcher: Fetches | None = None
 
     async def fetch(self, urls: Sequence[str]) -> Fetched:
         from oneapi.gateway.media import Fetcher
 
-        return await Fetcher().fetch(urls)
+        if self._fetcher is None:
+            self._fetcher = Fetcher()
+        return await self._fetcher.fetch(urls)

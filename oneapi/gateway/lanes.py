@@ -9,6 +9,7 @@ from oneapi.dialects import registry
 from oneapi.dialects.base import ChatProvider, Hints, Operation, TaskProvider
 from oneapi.providers.account import Account
 from oneapi.providers.preset import Quirk
+from oneapi.providers.quirks import changing
 
 CHAT = "chat"
 
@@ -56,18 +57,20 @@ def lane_for(
     operation = wanted.operation
     spoken = account.dialects(model)
     own = wanted.dialect in spoken and account.supports(operation.name)
-    if own and not ((translate or account.translates) and operation.task == CHAT):
+    settings = account.translates(wanted.dialect)
+    if own and not ((translate or settings) and operation.task == CHAT):
         return Lane(
             wanted.dialect,
             operation.name,
             account.hints_for(model, wanted.dialect),
             wrap=account.wrap(operation.name),
+            quirks=changing(account.quirks_for(wanted.dialect, model, operation.task)),
             other=_other(account, wanted, model),
         )
     if not operation.task:
         return None
     if (
-        wanted.dialect in spoken and not account.translates
+        wanted.dialect in spoken and not settings
     ):  # its own first, where it has another operation for the task
         spoken = (wanted.dialect, *(name for name in spoken if name != wanted.dialect))
     for name in spoken:

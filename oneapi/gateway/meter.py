@@ -94,7 +94,7 @@ class Meter:
         return record, books.settle(self.permit, record)
 
     def _record(self, status: int, settlement: Settlement, error_code: str) -> Record:
-        usage, source = self._usage(settlement)
+        usage, source = self._usage(settlement, ended=settlement == "complete" and not error_code)
         cost_nanousd, rule = self._cost(usage, charged=source != "none")
         caller, target = self.caller, self.target
         now = time.monotonic_ns()
@@ -131,7 +131,7 @@ class Meter:
         )
 
     def _usage(
-        self, settlement: Settlement
+        self, settlement: Settlement, *, ended: bool
     ) -> tuple[Usage, Literal["upstream", "estimated", "none"]]:
         """The provider's count; else an estimate of what was relayed; nothing where nothing was."""
         tap = self.tap
@@ -139,7 +139,7 @@ class Meter:
             return Usage(), "none"
         usage = self.usage or (tap.usage if tap is not None else None)
         if usage is not None:
-            whole = self._completed(usage, ended=settlement == "complete")
+            whole = self._completed(usage, ended=ended)
             return whole, "upstream" if whole is usage else "estimated"
         relayed = self.first_byte_ns > 0 if tap is None else tap.content_seen
         if not relayed and settlement != "complete":

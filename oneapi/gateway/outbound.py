@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from oneapi.dialects.anthropic_hosted import allowed_betas, strip_fields
@@ -13,11 +13,12 @@ from oneapi.gateway.job import Job
 from oneapi.gateway.lanes import CHAT, Lane
 from oneapi.gateway.recall import Recall
 from oneapi.gateway.snapshot import Key, Target
-from oneapi.gateway.wraps import wrapped
+from oneapi.gateway.wraps import unwrapped_lines, wrapped
 from oneapi.net.base import Call
 from oneapi.providers.account import Account
 from oneapi.providers.calls import signed
 from oneapi.providers.headers import request_headers
+from oneapi.providers.quirks import edited as edited_members
 from oneapi.wire.json import Raw, join, members
 
 JSON_LINE = (b"content-type", b"application/json")
@@ -37,7 +38,8 @@ async def call_for(
     body: bytes | AsyncIterator[bytes]
     if outgoing is None:
         operation, stream = lane.operation, job.envelope.stream
-        body, length = _remembering(job, target, recall).render(target, job.envelope)
+        own = _otherwise(job, lane, _remembering(job, target, recall))
+        body, length = own.render(target, job.envelope)
         lines = request_headers(job.headers, (*job.body.headers, *account.headers(key.secret)))
         lines += _missing(job, lines)
     else:
@@ -49,7 +51,7 @@ async def call_for(
         body = _stripped(job, lane, account, body)
         if lane.wrap:
             body = wrapped(lane.wrap, body, dict(lines))
-            lines = [line for line in lines if not line[0].startswith(b"anthropic-")]
+            lines = unwrapped_lines(lane.wrap, lines)
     path = account.target(operation, target.model, stream=stream)
     call = Call(b"POST", path, lines, body, length)
     return call if account.signer is None else await signed(account, key.secret, call)
@@ -86,9 +88,27 @@ def _stripped(job: Job, lane: Lane, account: Account, body: bytes) -> bytes:
     kept, names = strip_fields(members(body), refused)
     if not names:
         return body
-    noted = job.notes.get(b"x-oneapi-dropped", b"").decode("latin-1")
-    job.notes[b"x-oneapi-dropped"] = ", ".join(filter(None, [noted, *names])).encode("latin-1")
+    _note(job, names)
     return join(kept)
+
+
+def _otherwise(job: Job, lane: Lane, body: Body) -> Body:
+    """The body as its provider takes this format, where that is otherwise (the edit lane)."""
+    if not (lane.quirks and isinstance(body, JsonBody)):
+        return body
+    found, dropped = edited_members(body.members, lane.quirks)
+    if dropped:
+        _note(job, dropped)
+    if found is body.members:
+        return body
+    return replace(body, raw=join(found), members=found)
+
+
+def _note(job: Job, dropped: Sequence[str]) -> None:
+    """Names of members for `x-oneapi-dropped`, each once."""
+    noted = job.notes.get(b"x-oneapi-dropped", b"").decode("latin-1")
+    names = dict.fromkeys([*filter(None, noted.split(", ")), *dropped])
+    job.notes[b"x-oneapi-dropped"] = ", ".join(names).encode("latin-1")
 
 
 def _thoughtless(body: JsonBody) -> bool:

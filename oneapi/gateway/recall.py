@@ -3,7 +3,8 @@
 Some providers refuse a conversation whose calls come back without the thought or the signature
 that came with them. Keyed by whose token it was and the call's id (D24), bounded, in memory alone.
 Where a client's dialect or library has no ids (Ollama's), a call is known by its name and
-arguments; the last of several such is meant.
+arguments; the last of several such is meant. A thought goes back to the dialect it came in alone:
+what vouches for it means nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ class Memory:
     """What stood before a call, and the call's own signature.
 
     `first` says that the thoughts began the answer: models that sign theirs want them there again,
-    before any text. `call` is the call's name and arguments.
+    before any text. `dialect` is the provider's, `call` that and the call's name and arguments.
     """
 
     thoughts: tuple[Reasoning, ...]
     signature: str
     call: str
+    dialect: str
     size: int
     first: bool
 
@@ -60,7 +62,8 @@ class Recall:
                 if isinstance(part, Reasoning):
                     thoughts.append(part)
                 elif isinstance(part, ToolCall) and part.id and (thoughts or part.signature):
-                    self._keep(owner, part, tuple(thoughts), first)
+                    held = self._memory(part, tuple(thoughts), reply.source, first=first)
+                    self._keep(owner, part.id, held)
                     thoughts, first = [], False
 
     def thoughts(self, owner: Owner, call_id: str) -> Sequence[Reasoning]:
@@ -68,22 +71,24 @@ class Recall:
         memory = self._memories.get((owner, call_id))
         return memory.thoughts if memory is not None else ()
 
-    def restored(self, owner: Owner, chat: ChatRequest) -> ChatRequest:
-        """The request with thoughts and signatures where its calls lack them."""
+    def restored(self, owner: Owner, chat: ChatRequest, dialect: str) -> ChatRequest:
+        """The request for a provider's dialect, with thoughts and signatures where its calls lack
+        them.
+        """
         if not self._memories:
             return chat
-        messages = [self._message(owner, message) for message in chat.messages]
+        messages = [self._message(owner, message, dialect) for message in chat.messages]
         same = all(new is old for new, old in zip(messages, chat.messages, strict=True))
         return chat if same else replace(chat, messages=messages)
 
-    def _message(self, owner: Owner, message: Message) -> Message:
+    def _message(self, owner: Owner, message: Message, dialect: str) -> Message:
         if message.role != "assistant":
             return message
         thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
         signed = any(map(_vouched, thoughts))
         parts: list[Part] = []
         for part in message.parts:
-            memory = self._of(owner, part) if isinstance(part, ToolCall) else None
+            memory = self._of(owner, part, dialect) if isinstance(part, ToolCall) else None
             if memory is None or not isinstance(part, ToolCall):
                 parts.append(part)
                 continue
@@ -99,21 +104,26 @@ class Recall:
         )
         return message if same else replace(message, parts=parts)
 
-    def _of(self, owner: Owner, call: ToolCall) -> Memory | None:
-        name = call.id or self._ids.get((owner, _described(call)), "")
-        return self._memories.get((owner, name))
+    def _of(self, owner: Owner, call: ToolCall, dialect: str) -> Memory | None:
+        name = call.id or self._ids.get((owner, f"{dialect} {_described(call)}"), "")
+        memory = self._memories.get((owner, name))
+        return memory if memory is not None and memory.dialect == dialect else None
 
-    def _keep(
-        self, owner: Owner, call: ToolCall, thoughts: tuple[Reasoning, ...], first: bool
-    ) -> None:
-        key, described = (owner, call.id), _described(call)
+    def _memory(
+        self, call: ToolCall, thoughts: tuple[Reasoning, ...], dialect: str, *, first: bool
+    ) -> Memory:
+        described = f"{dialect} {_described(call)}"
         size = len(call.signature) + len(described)
         size += sum(len(t.text) + len(t.signature) + len(t.data) for t in thoughts)
+        return Memory(thoughts, call.signature, described, dialect, size, first)
+
+    def _keep(self, owner: Owner, name: str, memory: Memory) -> None:
+        key = (owner, name)
         if key in self._memories:
             self._forget(key, self._memories.pop(key))
-        self._held += size
-        self._memories[key] = Memory(thoughts, call.signature, described, size, first)
-        self._ids[owner, described] = call.id
+        self._held += memory.size
+        self._memories[key] = memory
+        self._ids[owner, memory.call] = name
         while len(self._memories) > self._entries or self._held > self._characters:
             self._forget(*self._memories.popitem(last=False))
 

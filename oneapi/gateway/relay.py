@@ -51,6 +51,8 @@ __all__ = ["Job", "Relay"]
 MAX_ERROR = 1024 * 1024
 MAX_POLLS_S = 900.0
 """Seconds that a provider which answers later is asked again."""
+POLL_S = 0.1
+"""Seconds at least between two such calls, whatever the provider says."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class Relay:
         meter.upstream_status = 0
         meter.first_byte_ns = 0  # what an earlier target sent was no content
         meter.tap = None
+        job.notes.clear()
         job.flight.channel = channel.name
         job.key = key.fingerprint
         outgoing = None
@@ -188,13 +191,12 @@ class Relay:
         """Ask again where the provider answers later, at its host or one that the catalog knows."""
         if time.monotonic_ns() - job.meter.started_ns > MAX_POLLS_S * 1e9:
             raise failure(job, "the provider did not finish in time")
-        await asyncio.sleep(follow.wait_s)
-        parts = urlsplit(follow.url)
-        path = (parts.path + (f"?{parts.query}" if parts.query else "")).encode("ascii", "ignore")
+        host, path = _place(job, follow.url)
+        await asyncio.sleep(max(follow.wait_s, POLL_S))
         account = target.channel.account
         lines = [*account.headers(key.secret), *follow.headers]
-        origin = _elsewhere(account, parts.hostname or "")
-        reply = await self._send(job, target, Call(follow.method, path or b"/", lines), origin)
+        origin = _elsewhere(account, host)
+        reply = await self._send(job, target, Call(follow.method, path, lines), origin)
         if outgoing is not None:
             outgoing.streams = follow.streams
         return outgoing, reply
@@ -224,10 +226,23 @@ class Relay:
             kind=word(kind) or "upstream_error",
             retryable=verdict.retryable and job.body.repeatable,
             original_status=reply.status,
-            body=scrub(body, secrets) if whole and lane.native else None,
+            body=scrub(body, secrets) if whole and lane.native and not lane.wrap else None,
             content_type=content_type(reply.headers) or "application/json",
             headers=retry_after(reply.headers, b"" if lane.native else body),
         )
+
+
+def _place(job: Job, url: str) -> tuple[str, bytes]:
+    """Host, and path with query, of an address in a provider's answer."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        path = (parts.path + (f"?{parts.query}" if parts.query else "")).encode("ascii")
+    except ValueError:
+        host, path = "", b" "
+    if path[:1] not in (b"/", b"") or any(c <= 0x20 or c >= 0x7F for c in path):
+        raise failure(job, "the provider named an address that is none")
+    return host, path or b"/"
 
 
 def _elsewhere(account: Account, host: str) -> Origin | None:
@@ -239,7 +254,6 @@ def _elsewhere(account: Account, host: str) -> Origin | None:
 
 def _note(job: Job, outgoing: Outgoing) -> None:
     """Headers that tell the client what became of its request on the way to this target."""
-    job.notes.clear()
     names = [name for name in dict.fromkeys(outgoing.dropped) if name not in job.honoured]
     if names:
         job.notes[b"x-oneapi-dropped"] = _printable(", ".join(names))

@@ -227,8 +227,7 @@ class Snapshot:
         model = channel.model_map.get(name, name)
         alias = self.aliases.get(asked)
         tags = (alias.think_tags if alias is not None else "") or channel.think_tags
-        translate = bool(tags) or channel.account.translates
-        lane = lane_for(channel.account, wanted, model, translate=translate)
+        lane = lane_for(channel.account, wanted, model, translate=bool(tags))
         if lane is None:
             return None
         weight = channel.weight if route is None or route.weight is None else route.weight

@@ -49,8 +49,8 @@ class Outflow:
             if self._size > MAX_GATHERED:
                 self.gatherer = None
         if not self._watch.content_seen:
-            self._watch.content_seen = self._size > PENDING
             self._held += events
+            self._watch.content_seen = bool(self._held) and self._size > PENDING
             if not self._watch.content_seen:
                 return b""
             events = []
@@ -91,7 +91,7 @@ class Source:
         self.parser = parser
         self._splitter = _splitter(target) if target.think_tags else None
         self._restorer = restorer if restorer.needed else None
-        self._seals: dict[int, list[Signature]] = {}  # by block: what vouches for it, once begun
+        self._seals = Seals()
 
     def feed(self, chunk: bytes) -> list[Event]:
         return self._filtered(self.parser.feed(chunk))
@@ -105,23 +105,33 @@ class Source:
             events = self._splitter.feed(events)
         if self._restorer is not None:
             events = self._restorer.feed(events)
+        return self._seals.feed(events)
+
+
+class Seals:
+    """A block's signature in two pieces at most: the first, and all that is left at its end.
+
+    Renderers add piece to piece, at the price of what they have each time.
+    """
+
+    def __init__(self) -> None:
+        self._rest: dict[int, list[Signature]] = {}  # by block, from its first signature on
+
+    def feed(self, events: list[Event]) -> list[Event]:
         for event in events:
-            if type(event) is Signature or (self._seals and type(event) is BlockStop):
-                return self._sealed(events)
+            if type(event) is Signature or (self._rest and type(event) is BlockStop):
+                return self._joined(events)
         return events
 
-    def _sealed(self, events: list[Event]) -> list[Event]:
-        """The events with a block's signature in two pieces at most: the first, and all that is
-        left at its end. Renderers add piece to piece, at the price of what they have each time.
-        """
+    def _joined(self, events: list[Event]) -> list[Event]:
         out: list[Event] = []
         for event in events:
             if isinstance(event, Signature):
-                begun = event.index in self._seals
-                self._seals.setdefault(event.index, []).extend([event] if begun else ())
-                if begun:
+                if event.index in self._rest:
+                    self._rest[event.index].append(event)
                     continue
-            elif isinstance(event, BlockStop) and (rest := self._seals.pop(event.index, None)):
+                self._rest[event.index] = []
+            elif isinstance(event, BlockStop) and (rest := self._rest.pop(event.index, None)):
                 text = "".join(piece.signature for piece in rest)
                 data = "".join(piece.data for piece in rest)
                 out.append(Signature(event.index, text, data))

@@ -6,7 +6,9 @@ a dialect cannot say is named in `x-oneapi-dropped`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from oneapi.dialects.base import (
     ChatFace,
@@ -38,7 +40,11 @@ from oneapi.providers.quirks import apply
 from oneapi.wire.json import MalformedJSON, decode, encode
 
 MAX_ANSWER = 256 * 1024 * 1024
+MAX_CHAT = 64 * 1024 * 1024
+"""Bytes of the longest chat that is held whole; as typed parts it takes several times as many."""
 MAX_NOTE = 2000
+ELSEWHERE: Final = frozenset({"cachedContent", "conversation", "prompt"})
+"""Members of requests that point to a part of the prompt which lies at their own provider."""
 
 
 class TranslateLane:
@@ -60,7 +66,7 @@ class TranslateLane:
     def _restored(self, job: Job, lane: Lane, asked: ChatRequest) -> tuple[ChatRequest, list[str]]:
         """The request with what its client dropped, and what must be fetched for it."""
         assert lane.chat is not None
-        chat = self._recall.restored(job.meter.owner, asked)
+        chat = self._recall.restored(job.meter.owner, asked, lane.chat.NAME)
         return chat, list(lane.chat.fetches(chat, lane.hints))
 
     async def relay(
@@ -82,7 +88,7 @@ class TranslateLane:
         """`streams`: a stream was asked for, and this may be one under a wrong name."""
         job = answer.job
         try:
-            body = await answer.reply.read(MAX_ANSWER)
+            body = await answer.reply.read(MAX_CHAT)
         except CarrierError as error:
             raise carrier_failure(job, error) from error
         if streams and not body.lstrip().startswith(b"{"):
@@ -177,7 +183,7 @@ class TranslateLane:
         try:
             while not source.parser.done and (chunk := await answer.reply.chunk()):
                 size += len(chunk)
-                if size > MAX_ANSWER:
+                if size > MAX_CHAT:
                     raise failure(job, WORDS["too_large"])
                 events = source.feed(chunk)
                 watch.note(events)
@@ -257,7 +263,16 @@ def _rendered(chat: ChatRequest, fetched: dict[str, tuple[str, str]], target: Ta
     if fetched:
         chat = with_media(chat, fetched)
     outgoing = lane.chat.render_request(chat, target.model, lane.hints)
+    _check_dropped(outgoing.dropped)
     return _quirked(outgoing, lane) if lane.quirks else outgoing
+
+
+def _check_dropped(dropped: Sequence[str]) -> None:
+    """What holds a part of the prompt at another provider is missed too much to be dropped."""
+    for name in dropped:
+        if name in ELSEWHERE:
+            words = f"`{name}` stands for what only its own provider holds: send it as messages"
+            raise ApiError(400, words, code="unsupported_parameter", param=name)
 
 
 def _quirked(outgoing: Outgoing, lane: Lane) -> Outgoing:

@@ -1,13 +1,14 @@
 """How some providers transport a format that is otherwise the client's own: Claude on other hosts.
 
 `bedrock-invoke`: no model and no stream in the body, the version and betas in it, events inside a
-binary stream. `vertex`: no model, the version in the body. https://docs.anthropic.com/en/api/
-claude-on-amazon-bedrock and …/claude-on-vertex-ai (read 2026-11-24).
+binary stream. `vertex`: no model, the version in the body, betas still in the header.
+https://docs.anthropic.com/en/api/claude-on-amazon-bedrock and …/claude-on-vertex-ai (read
+2026-11-24).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from oneapi.dialects.anthropic_hosted import hosted_body
@@ -29,6 +30,14 @@ def wrapped(wrap: str, body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
         betas=[b for b in betas if b] if bedrock else [],
         keep_stream=not bedrock,
     )
+
+
+def unwrapped_lines(wrap: str, lines: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The header lines without Anthropic's own, whose place is the body there. Betas stay a header
+    on Vertex: without it members that need one are refused (S BerriAI/litellm#22321).
+    """
+    stays = () if wrap == BEDROCK else (b"anthropic-beta",)
+    return [line for line in lines if line[0] in stays or not line[0].startswith(b"anthropic-")]
 
 
 class Unwrapper(Protocol):

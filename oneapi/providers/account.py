@@ -51,7 +51,7 @@ class Account:
     hidden: tuple[str, ...] = field(repr=False)
     _own_dialects: tuple[str, ...] | None
     _hints: Hints
-    _settings: bool
+    _settings: frozenset[str]
     _targets: Mapping[str, Place]
     _streams: Mapping[str, Place]
     _common: Mapping[bytes, bytes] = field(repr=False)
@@ -99,12 +99,11 @@ class Account:
             return hints
         return replace(hints, max_output=facts.max_output, context=facts.context)
 
-    @property
-    def translates(self) -> bool:
-        """Whether the channel has settings that only rendering a request can put into it: its
-        chats go through the translate lane, even in their own dialect.
+    def translates(self, dialect: str) -> bool:
+        """Whether the channel has settings that only rendering a request in `dialect` can put into
+        it: its chats go through the translate lane, even in their own dialect.
         """
-        return self._settings
+        return dialect in self._settings
 
     def facts(self, model: str) -> ModelFacts | None:
         """What is known of a public model; nothing of those on the user's own machine."""

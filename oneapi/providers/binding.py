@@ -48,6 +48,8 @@ _RESERVED = frozenset(
     }
 )
 _VERSION = "api_version"
+_SAFE = ("gemini",)
+"""The dialects that have safety settings."""
 
 
 def bind(
@@ -110,7 +112,7 @@ def bind(
         hidden=parts_of(preset.auth, (*keys, default)) + ((default,) if default else ()),
         _own_dialects=spoken,
         _hints=_hints(preset, safety or {}, options or {}, api_version),
-        _settings=bool(safety or options),
+        _settings=frozenset((spoken or ()) if options else (_SAFE if safety else ())),
         _targets=targets,
         _streams=streamed(targets),
         _common=MappingProxyType(common),

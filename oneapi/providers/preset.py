@@ -85,9 +85,9 @@ class Quirk:
     """What a provider does otherwise in `dialect`, for models that match `models`, and for one
     `task` alone where it names one (images).
 
-    In a request that the gateway renders: `rename` fields, `drop` them, `set` them, keep numbers
-    within `clamp`, in this order. `values` gives single values of a field the provider's word.
-    `options` tell the dialect itself how to render (`operations.OPTIONS`).
+    In requests that the gateway renders and in clients' own: `rename` fields, `drop` them, `set`
+    them, keep numbers within `clamp`, in this order. `values` gives single values of a field the
+    provider's word. `options` tell the dialect itself how to render (`operations.OPTIONS`).
     """
 
     models: str = "*"

@@ -9,7 +9,7 @@ from typing import Final
 from oneapi import __version__
 from oneapi.dialects import ollama
 from oneapi.errors import ApiError
-from oneapi.gateway.bodies import Body
+from oneapi.gateway.bodies import Body, JsonBody
 from oneapi.gateway.books import written
 from oneapi.gateway.cards import Card, card_of, cards
 from oneapi.gateway.gateway import Gateway
@@ -23,9 +23,10 @@ from oneapi.web.body import read
 from oneapi.web.endpoint import JSON_HEAD, Endpoint
 from oneapi.web.exchange import Exchange
 from oneapi.web.relayed import Relayed, stamp
-from oneapi.wire.json import MalformedJSON, decode
+from oneapi.wire.json import JSON, MalformedJSON, Raw, decode
 
 MAX_BODY: Final = 64 * 1024
+SMALL: Final = 4096
 ABILITIES: Final[Mapping[str, str]] = {
     "tools": "tools",
     "vision": "vision",
@@ -77,7 +78,8 @@ class OllamaChat(Relayed):
     """
 
     def own_answer(self, meter: Meter, envelope: Envelope, body: Body) -> bytes | None:
-        value = decode(body.text())
+        members = body.members if isinstance(body, JsonBody) else {}
+        value = {name: _small(raw) for name, raw in members.items() if name in ollama.LOADS}
         if not ollama.is_load(value):
             return None
         generate = self.operation.name == ollama.GENERATE
@@ -115,6 +117,11 @@ class OllamaChange(Endpoint):
     ) -> None:
         self.identify(exchange, meter, flight)
         raise ollama.refusal(exchange.path.removeprefix("/api/").partition("/")[0])
+
+
+def _small(raw: Raw) -> JSON:
+    """The value, true for a long one: what matters is whether there is any."""
+    return decode(raw) if len(raw) < SMALL else True
 
 
 async def _object(exchange: Exchange) -> dict[str, object]:

@@ -21,6 +21,7 @@ __all__ = [
     "MalformedJSON",
     "Raw",
     "decode",
+    "decode_mended",
     "encode",
     "items",
     "join",
@@ -62,6 +63,16 @@ def decode(data: bytes | Raw) -> JSON:
         return msgspec.json.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return _decode_again(bytes(data), error)
+
+
+def decode_mended(data: bytes) -> JSON:
+    """The value, with U+FFFD for what is not UTF-8: some servers cut a character in two."""
+    try:
+        return decode(data)
+    except MalformedJSON:
+        if data.isascii():
+            raise
+        return decode(data.decode("utf-8", "replace").encode())
 
 
 def encode(value: JSON) -> bytes:

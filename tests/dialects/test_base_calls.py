@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from oneapi.dialects import registry
 from oneapi.dialects.base import Hints
 from oneapi.dialects.base_calls import Restorer, wire_name
+from oneapi.errors import ApiError
 from oneapi.ir import (
     BlockStart,
     BlockStop,
@@ -17,10 +20,12 @@ from oneapi.ir import (
     Choice,
     Delta,
     Event,
+    Media,
     Message,
     Text,
     Tool,
     ToolCall,
+    ToolChoice,
     ToolResult,
 )
 
@@ -135,3 +140,40 @@ def test_a_name_that_was_cut_is_known_again(most: int) -> None:
         "1", "m", [Choice([ToolCall("1", wire_name(tool.name, most=most))], "tool_calls")], None, ""
     )
     assert Restorer([tool]).restored(reply).choices[0].parts == [ToolCall("1", tool.name)]
+
+
+@pytest.mark.parametrize(
+    "dialect", [name for name in PROVIDERS if name not in (*OTHERS, "anthropic")]
+)
+def test_a_tool_that_must_be_called_and_is_not_there_is_refused(dialect: str) -> None:
+    provider = registry.chat_provider(dialect)
+    assert provider is not None
+    chat = replace(CODEX, tool_choice=ToolChoice("required", ["nobody"]))
+    with pytest.raises(ApiError) as caught:
+        provider.render_request(chat, "m", Hints(max_output=100))
+    assert (caught.value.status, caught.value.param) == (400, "tool_choice")
+
+
+@pytest.mark.parametrize("dialect", ["openai-chat", "openai-responses"])
+def test_a_long_user_is_cut_to_what_the_provider_takes(dialect: str) -> None:
+    provider = registry.chat_provider(dialect)
+    assert provider is not None
+    users = []
+    for number in range(2):
+        name = f"user_{'f' * 64}_account__session_{number}"
+        chat = ChatRequest("m", [Message("user", [Text("a")])], "anthropic", user=name)
+        users.append(json.loads(provider.render_request(chat, "m", Hints()).body)["user"])
+    assert len(set(users)) == 2
+    assert max(map(len, users)) <= 64
+
+
+@pytest.mark.parametrize("dialect", ["openai-chat", "openai-responses", "anthropic"])
+def test_a_file_that_lies_at_another_provider_is_refused(dialect: str) -> None:
+    provider = registry.chat_provider(dialect)
+    assert provider is not None
+    there = Media("image", file_id="https://files.example/v1beta/files/a", media_type="image/png")
+    with pytest.raises(ApiError) as caught:
+        provider.render_request(
+            ChatRequest("m", [Message("user", [there])], "gemini"), "m", Hints()
+        )
+    assert caught.value.param == "messages[0].content[0]"

@@ -283,6 +283,7 @@ def test_a_results_document_stays_in_it() -> None:
     "part",
     [
         Media("file", data="/////w==", media_type="application/pdf"),
+        Media("file", data="JVBERi0xLjQKJSVFT0YK", media_type="application/pdf"),
         Media("file", file_id="f"),
         Media("audio", data="QUJD"),
         Media("image", file_id="f"),

@@ -64,6 +64,7 @@ def test_a_refusal_without_json_is_told_as_it_is() -> None:
         (413, "too_large", 413, "INVALID_ARGUMENT", "TOO_LARGE"),
         (429, "rate_limit", 429, "RESOURCE_EXHAUSTED", "RATE_LIMIT"),
         (502, "upstream_broke", 502, "UNAVAILABLE", "UPSTREAM_BROKE"),
+        (529, "overloaded_error", 529, "UNAVAILABLE", "OVERLOADED_ERROR"),
         (500, "internal_error", 500, "INTERNAL", "INTERNAL_ERROR"),
     ],
 )

@@ -284,3 +284,15 @@ def test_what_cites_no_address_is_left_out(annotation: JSON) -> None:
 def test_a_character_in_halves_stays_whole_in_escapes() -> None:
     content = foreign(Text("\ud83d"), Text("\ude00"))["message"]["content"]
     assert content == "\U0001f600"
+
+
+def test_what_a_thought_refers_to_comes_back_where_it_stood() -> None:
+    thought = {
+        "type": "thinking",
+        "thinking": [{"type": "text", "text": "t"}, {"type": "reference", "reference_ids": [1]}],
+    }
+    content = [thought, {"type": "text", "text": "a"}]
+    body = {"id": "1", "model": "m", "choices": [{"index": 0, "message": {"content": content}}]}
+    answer = json.loads(FACES["chat"].render_response(parse(body), CHAT, STAMP))
+
+    assert answer["choices"][0]["message"]["content"] == content

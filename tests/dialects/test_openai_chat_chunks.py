@@ -207,6 +207,13 @@ def test_a_calls_signature_is_told_in_its_extra_content() -> None:
     }
 
 
+def test_a_calls_signature_is_nothing_to_clients_of_the_old_functions() -> None:
+    body = {"model": "m", "messages": [], "functions": [{"name": "f"}]}
+    chat = FACES["chat"].parse_request(body, Envelope("m"))
+    events = BlockStart(0, ToolCall("a", "f")), Signature(0, "s"), BlockStop(0)
+    assert all("tool_calls" not in delta for delta in deltas(*events, chat=chat))
+
+
 def test_refusals_and_media() -> None:
     image = Media("image", media_type="image/png")
     assert deltas(

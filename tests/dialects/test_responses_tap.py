@@ -68,6 +68,14 @@ def test_the_end_waits_for_the_ledger() -> None:
     assert reader.close() == END + b"data: [DONE]\n\n"
 
 
+@pytest.mark.parametrize("cut", [b"", b"data: [DO", b"data: [DONE]", b"data: [DONE]\n"])
+def test_half_an_event_after_the_end_does_not_go_out(cut: bytes) -> None:
+    reader = tap(CREATE)
+    reader.feed(HEAD + said("x") + END + cut)
+
+    assert reader.close() == END
+
+
 def test_only_the_responses_own_name_changes() -> None:
     reader = tap(CREATE, asked="mine")
 

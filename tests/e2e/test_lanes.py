@@ -57,6 +57,8 @@ def toml(upstream: str, http: str, socks: str, deaf: int) -> str:
         + channel("rotating", base, "rotating").replace('keys = ["up-key-0123456789"]', SPENT)
         + channel("added", base, "added", ADDED)
         + channel("changed", base, "changed", CHANGED)
+        + channel("small", base, "small").replace("openai-compatible", "mistral")
+        + channel("claude", f"{upstream}/p", "claude-x").replace("openai-compatible", "vertex")
         + channel("http", base, "http", f'proxy = "{http}"\n')
         + channel("socks", base, "socks", f'proxy = "{socks}"\n')
         + channel("first", base, "first", "timeouts = { first_byte_s = 0.2 }\n")
@@ -143,6 +145,25 @@ def test_fields_are_set_and_dropped(world: World) -> None:
     world.ask(model="changed", seed=7, temperature=2, logit_bias={"1": 2}, top_p=0.1)
     sent = world.seen().json()
     assert sent == {**ASK, "model": "changed", "temperature": 0.5, "top_p": 0.1, "user": "u"}
+
+
+def test_what_a_provider_takes_otherwise_is_changed_in_its_clients_own_format(world: World) -> None:
+    asked = {**ASK, "model": "small", "seed": 7, "user": "u", "temperature": 1.5}
+    answer = world.gateway.post(CHAT, asked)
+    assert answer.headers["x-oneapi-dropped"] == "user"
+    wanted = {k: v for k, v in asked.items() if k not in ("seed", "user")}
+    assert world.upstream.received[-1].json() == wanted | {"random_seed": 7}
+
+
+def test_claude_on_vertex_hears_of_betas_in_a_header(world: World) -> None:
+    given = {"anthropic-beta": "context-1m-2025-08-07,unknown-2025", "anthropic-version": "v"}
+    asked = {**ASK, "model": "claude-x", "max_tokens": 9}
+    world.gateway.post("/v1/messages", asked, headers=given)
+    call = world.upstream.received[-1]
+    assert call.path == "/p/publishers/anthropic/models/claude-x:rawPredict"
+    assert call.header("anthropic-beta") == "context-1m-2025-08-07"
+    assert call.header("anthropic-version") is None
+    assert call.json()["anthropic_version"] == "vertex-2023-10-16"
 
 
 def test_calls_go_through_an_http_proxy(world: World) -> None:
@@ -330,3 +351,14 @@ def test_a_channels_key_is_not_used_after_its_end(world: World) -> None:
     for _ in range(3):
         world.ask(model="rotating")
         assert world.seen().header("authorization") == "Bearer fresh-key-0123456789"
+
+
+def test_a_prompt_that_lies_at_another_provider_is_refused_and_not_dropped(world: World) -> None:
+    calls = len(world.upstream.received)
+    answer = world.gateway.post(
+        "/v1beta/models/m:generateContent",
+        {"contents": [{"parts": [{"text": "a"}]}], "cachedContent": "cachedContents/1"},
+    )
+    assert (answer.status, answer.json()["error"]["code"]) == (400, 400)
+    assert b"cachedContent" in answer.body
+    assert len(world.upstream.received) == calls

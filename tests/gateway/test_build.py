@@ -60,7 +60,7 @@ store_responses_ttl = "1h"
     assert ollama.think_tags
     assert ollama.account.dialects("m") == ("ollama",)
     assert ollama.account.hints_for("m", "ollama").options["num_ctx"] == 8192
-    assert gemini.account.translates
+    assert gemini.account.translates("gemini")
     assert gemini.account.hints_for("m", "gemini").safety
 
 

@@ -41,7 +41,7 @@ def test_keys_are_used_in_turn_and_ended_ones_not_at_all(tmp_path: Path) -> None
         '[channels.a]\ntype = "openai-compatible"\nbase_url = "http://127.0.0.1:1/v1"\n'
         'models = ["m"]\nkeys = ["first-key", "second-key", '
         '{ key = "old-key", until = 2001-01-01 }]\n'
-        '[users.u]\n[policies.p]\n'
+        "[users.u]\n[policies.p]\n"
         f'[tokens.t]\nuser = "u"\npolicy = "p"\nkey = "sha256:{key_hash(KEY)}"\n'
     )
     made = snapshot(tmp_path, text)
@@ -49,9 +49,7 @@ def test_keys_are_used_in_turn_and_ended_ones_not_at_all(tmp_path: Path) -> None
     (target,) = made.resolve("m", caller, wanted(), Discovered())
     state = State()
     now_ms = 1_700_000_000_000
-    turns = [
-        [k.secret for k in policy.live_keys(target.channel, state, now_ms)] for _ in range(3)
-    ]
+    turns = [[k.secret for k in policy.live_keys(target.channel, state, now_ms)] for _ in range(3)]
     assert turns == [
         ["first-key", "second-key"],
         ["second-key", "first-key"],

@@ -14,6 +14,7 @@ import pytest
 
 from oneapi.dialects import registry
 from oneapi.errors import ApiError, ConfigError
+from oneapi.ir import ChatRequest, Message, Text
 from oneapi.providers.account import Account
 from oneapi.providers.binding import bind
 from oneapi.providers.catalog import load_catalog, parse_catalog
@@ -308,6 +309,27 @@ def test_what_is_known_of_a_model_depends_on_the_dialect() -> None:
     assert "thinking" not in account.hints_for(old, "bedrock-converse").options
 
 
+@pytest.mark.parametrize(
+    ("model", "operation"),
+    [
+        ("qwen-plus", "dashscope.chat"),
+        ("qwen3-max", "dashscope.chat"),
+        ("qwen-vl-max", "dashscope.multimodal"),
+        ("qwen3-vl-plus", "dashscope.multimodal"),
+        ("qwen3.5-plus", "dashscope.multimodal"),
+    ],
+)
+def test_models_with_eyes_are_asked_at_their_own_address_without_a_picture_too(
+    model: str, operation: str
+) -> None:
+    chat = ChatRequest(model, [Message("user", [Text("hi")])], "openai-chat")
+    provider = registry.chat_provider("dashscope")
+    assert provider is not None
+    for name in ("dashscope", "dashscope-native"):
+        hints = made(name).hints_for(model, "dashscope")
+        assert provider.render_request(chat, model, hints).operation == operation
+
+
 def test_public_facts_are_not_told_of_models_on_the_users_own_machine() -> None:
     assert made("ollama").hints_for("gpt-4.1", "ollama").context == 0
     assert made("ollama").facts("gpt-4.1") is None
@@ -316,11 +338,17 @@ def test_public_facts_are_not_told_of_models_on_the_users_own_machine() -> None:
 def test_a_channel_with_options_speaks_the_dialect_that_has_them() -> None:
     account = made("ollama", options={"num_ctx": 8192})
     assert account.dialects("m") == ("ollama",)
-    assert account.translates
+    assert account.translates("ollama")
     assert account.hints_for("m", "ollama").options["num_ctx"] == 8192
-    assert not made("ollama").translates
+    assert not made("ollama").translates("ollama")
     with pytest.raises(ConfigError, match=r"channels\.c\.options: no dialect of this channel"):
         made("ollama", options={"formality": "more"})
+
+
+def test_safety_settings_are_no_reason_to_render_what_has_none() -> None:
+    safety = {"HARM_CATEGORY_HARASSMENT": "OFF"}
+    account = made("vertex", variables=VERTEX, safety=safety)
+    assert [d for d in account.spoken if account.translates(d)] == ["gemini"]
 
 
 def test_the_dialects_of_the_catalog_are_those_that_are_built() -> None:

@@ -1,6 +1,6 @@
 """Recorded requests in their own dialect: parsed, rendered again, and compared to the recording.
 
-What may differ is listed in `NORMALISED`: each line says what is done to the recording before it is
+What may differ is listed in `NORMALISED`: each line says what is done to both before they are
 compared, and why.
 """
 

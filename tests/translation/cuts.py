@@ -68,17 +68,17 @@ def cut(raw: bytes, places: Iterator[int]) -> list[bytes]:
 
 def problems(exchange: Exchange) -> list[str]:
     """Kinds of places at which a cut changes something."""
-    whole = _events(exchange, [exchange.raw])
+    whole = events(exchange, [exchange.raw])
     found = [
         f"cut {name}: other events"
         for name, places in PLACES.items()
-        if _events(exchange, cut(exchange.raw, places(exchange.raw))) != whole
+        if events(exchange, cut(exchange.raw, places(exchange.raw))) != whole
     ]
     if exchange.dialect not in BINARY:
         raw = _other_ends(exchange.raw)
         pieces = cut(raw, _before_line_feeds(raw))
         for name, parts in (("whole", [raw]), ("cut", pieces)):
-            if _events(exchange, parts) != whole:
+            if events(exchange, parts) != whole:
                 found.append(f"other line ends, {name}: other events")
     return [*found, *_relayed(exchange)]
 
@@ -89,7 +89,7 @@ def _other_ends(raw: bytes) -> bytes:
     return raw.replace(b"\n", b"\r\n")
 
 
-def _events(exchange: Exchange, pieces: list[bytes]) -> list[object]:
+def events(exchange: Exchange, pieces: list[bytes]) -> list[object]:
     provider = registry.chat_provider(exchange.spoken)
     assert provider is not None
     if exchange.dialect == "bedrock-invoke":

@@ -104,7 +104,7 @@ def mismatch(error: ApiError, words: str, dialect: str, server: Canned) -> str:
 def _compared(raised: Exception, status: int, words: str, dialect: str) -> str:
     name, kind = type(raised).__name__, _kind(raised, dialect)
     wanted_name, wanted_kind = name_of(dialect, status), kind_of(dialect, status)
-    if name != wanted_name:
+    if wanted_name is not None and name != wanted_name:
         return f"{name}, not {wanted_name} for {status}: {raised}"
     if _status(raised) != status:
         return f"status {_status(raised)}, not {status}"
@@ -142,9 +142,8 @@ _OPENAI = {
 }
 _ANTHROPIC = {
     **_OPENAI,
+    402: "PaymentRequiredError",
     413: "ContentTooLargeError",
-    503: "ServiceUnavailableError",
-    504: "DeadlineExceededError",
     529: "OverloadedError",
 }
 _TYPES = {
@@ -165,25 +164,27 @@ _WORDS = {
     409: "ABORTED",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
+    501: "UNIMPLEMENTED",
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
+    529: "UNAVAILABLE",
 }
 """Google's; other ones of the client's are INVALID_ARGUMENT."""
 
 
-def name_of(dialect: str, status: int) -> str:
-    """The class that the dialect's library has for a status."""
+def name_of(dialect: str, status: int) -> str | None:
+    """The class that the dialect's library has for a status, None where its versions differ."""
     match dialect:
         case "gemini":
             return "ClientError" if status < 500 else "ServerError"
         case "ollama":
             return "ResponseError"
         case "anthropic":
-            names = _ANTHROPIC
+            return _ANTHROPIC.get(status)
         case _:
-            names = _OPENAI
-    return names.get(status) or ("APIStatusError" if status < 500 else "InternalServerError")
+            usual = "APIStatusError" if status < 500 else "InternalServerError"
+            return _OPENAI.get(status, usual)
 
 
 def kind_of(dialect: str, status: int) -> str | None:

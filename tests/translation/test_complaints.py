@@ -217,7 +217,8 @@ def test_a_dropped_thought_is_put_back_before_its_call() -> None:
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "42"},
     ]
-    chat = recall.restored(("u", "t"), parsed("openai-chat", {"model": "m", "messages": turns}))
+    asked = parsed("openai-chat", {"model": "m", "messages": turns})
+    chat = recall.restored(("u", "t"), asked, "openai-chat")
     assert isinstance(chat.messages[1].parts[0], Reasoning)
 
 

@@ -152,3 +152,45 @@ def test_ready_says_no_while_it_drains(app: Served) -> None:
 def test_a_websocket_is_not_taken_for_a_request(app: Served) -> None:
     lines = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
     assert get(app, "/v1/realtime", *lines, key=ADMIN).status == 501
+
+
+VERSION = "anthropic-version: 2023-06-01"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "line"),
+    [
+        ("GET", "/v1/messages", ""),
+        ("POST", "/v1/messages/batches", ""),
+        ("GET", "/v1/models", VERSION),
+        ("POST", "/v1/complete", VERSION),
+    ],
+)
+def test_refusals_are_told_in_the_words_of_the_messages_api_to_its_clients(
+    app: Served, method: str, path: str, line: str
+) -> None:
+    lines = [line] if line else []
+    answer = get(app, path, *lines, "Content-Length: 0", method=method)
+    assert answer.json()["type"] == "error"
+    assert answer.status in (401, 404, 405)
+    assert ("request-id" in answer.headers) == bool(line)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "line"),
+    [
+        ("GET", "/v1beta/models/m:generateContent", ""),
+        ("POST", "/upload/v1beta/files", ""),
+        ("GET", "/v1/models", "x-goog-api-key: wrong"),
+    ],
+)
+def test_refusals_are_told_in_googles_words_to_its_clients(
+    app: Served, method: str, path: str, line: str
+) -> None:
+    lines = [line] if line else []
+    answer = get(app, path, *lines, "Content-Length: 0", method=method)
+    assert answer.json()["error"]["code"] == answer.status
+
+
+def test_a_wrong_method_is_told_in_ollamas_words_below_its_paths(app: Served) -> None:
+    assert isinstance(get(app, "/api/chat").json()["error"], str)

@@ -13,6 +13,7 @@ from oneapi.wire.json import (
     DuplicateMember,
     MalformedJSON,
     decode,
+    decode_mended,
     encode,
     join,
     members,
@@ -177,3 +178,11 @@ def test_a_member_list_of_a_large_body_is_quick() -> None:
     start = time.process_time()
     members(body, WATCHED)
     assert time.process_time() - start < 0.1  # 1.2 MB; about 2 ms
+
+
+def test_a_cut_character_can_be_mended_and_other_faults_cannot() -> None:
+    assert decode_mended(b'{"a":"x\xe2\x82"}') == {"a": "x\ufffd"}
+    assert decode_mended('{"a":"€"}'.encode()) == {"a": "€"}
+    for broken in (b'{"a":', b'{"a":"\xe2'):
+        with pytest.raises(MalformedJSON):
+            decode_mended(broken)

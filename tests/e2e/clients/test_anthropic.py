@@ -37,6 +37,7 @@ from tests.e2e.clients.world import (
     joined,
     library,
     others,
+    questions,
 )
 from tests.e2e.harness import KEY
 
@@ -77,9 +78,9 @@ def given(usage: Any) -> int:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("provider", "question"), questions("anthropic"))
 def test_a_tool_is_called_and_its_result_told(
-    client: Any, world: World, provider: str, stream: bool
+    client: Any, world: World, provider: str, question: str, stream: bool
 ) -> None:
     """Thinking is on, and all blocks go back as they came, signatures and all."""
     more: JSON = {
@@ -87,12 +88,12 @@ def test_a_tool_is_called_and_its_result_told(
         "thinking": {"type": "enabled", "budget_tokens": 1024},
         "system": [{"type": "text", "text": "Brief.", "cache_control": {"type": "ephemeral"}}],
     }
-    messages: list[JSON] = [{"role": "user", "content": QUESTION}]
+    messages: list[JSON] = [{"role": "user", "content": question}]
     answer = ask(client, provider, messages, stream=stream, **more)
     assert (answer.stop_reason, answer.model) == ("tool_use", f"on-{provider}")
     assert (given(answer.usage), answer.usage.output_tokens) == (FRESH + CACHED, MADE + 7)
     thoughts = [block.thinking for block in answer.content if block.type == "thinking"]
-    assert thoughts == ([THOUGHT] if provider in THINKING else [])
+    assert thoughts == ([THOUGHT] if provider in THINKING and question == QUESTION else [])
     (call,) = (block for block in answer.content if block.type == "tool_use")
     assert (call.name, call.input) == (TOOL, ARGUMENTS)
     result = {"type": "tool_result", "tool_use_id": call.id, "content": RESULT}
@@ -238,3 +239,16 @@ def test_a_wrong_key_is_an_authentication_error(world: World) -> None:
             ask(client, "gemini", "du", stream=True)
         with pytest.raises(anthropic.AuthenticationError):
             client.models.list()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_betas_are_no_hindrance_elsewhere(client: Any, world: World, provider: str) -> None:
+    """`?beta=true` and a list of betas, as programs of the vendor's send them always."""
+    answer = client.beta.messages.create(
+        model=f"on-{provider}",
+        max_tokens=100,
+        messages=[{"role": "user", "content": "du"}],
+        betas=["context-1m-2025-08-07", "interleaved-thinking-2025-05-14"],
+    )
+    assert text_of(answer) == f"{GREETING}du"
+    assert world.asked.header("anthropic-beta") is None

@@ -38,6 +38,7 @@ from tests.e2e.clients.world import (
     joined,
     library,
     others,
+    questions,
 )
 from tests.e2e.harness import KEY
 
@@ -77,12 +78,12 @@ def user(text: str) -> JSON:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("provider", "question"), questions("chat"))
 def test_a_tool_is_called_and_its_result_told(
-    client: Any, world: World, provider: str, stream: bool
+    client: Any, world: World, provider: str, question: str, stream: bool
 ) -> None:
     """Thinking is asked for; the library forgets the thought, the gateway puts it back."""
-    messages = [{"role": "system", "content": "Be brief."}, user(QUESTION)]
+    messages = [{"role": "system", "content": "Be brief."}, user(question)]
     more = {"tools": TOOLS, "reasoning_effort": "low", "max_completion_tokens": 4000}
     choice, usage = ask(client, provider, messages, stream=stream, **more)
     (call,) = choice.message.tool_calls

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
@@ -111,6 +111,8 @@ EMBEDDERS: Final[Mapping[str, str]] = {
     "cohere": "embed-v4.0",
 }
 """Who makes vectors, by which model; clients ask for `embed-gemini`."""
+SECRETLY: Final = "secretly: what is the weather there?"
+"""Makes those who can think in encrypted form alone."""
 QUESTION: Final = "What is the weather there?"
 TOOL: Final = "get_weather"
 RESULT: Final = "17 °C & „föhnig“"
@@ -152,11 +154,10 @@ def library(name: str) -> Any:
 
 @dataclass(slots=True)
 class World:
-    """One gateway over one upstream. `faults` are what the speakers could not read at all."""
+    """One gateway over one upstream."""
 
     running: Running
     upstream: Upstream
-    faults: list[str] = field(default_factory=list)
 
     @property
     def base(self) -> str:
@@ -234,6 +235,14 @@ def data_url(media_type: str, data: bytes) -> str:
 def others(*own: str) -> Sequence[str]:
     """Every provider that does not speak the client's own dialect."""
     return [name for name in PROVIDERS if name not in own]
+
+
+def questions(*own: str) -> list[tuple[str, str]]:
+    """Providers that do not speak the client's own dialect, each with a question that it answers
+    with a thought and a call.
+    """
+    found = [(name, QUESTION) for name in others(*own)]
+    return found + [(name, SECRETLY) for name in ("anthropic", "bedrock") if name not in own]
 
 
 def joined(texts: Iterable[str | None]) -> str:

@@ -177,8 +177,10 @@ def _assistant(asked: Asked, blocks: list[JSON], where: str) -> dict[str, str]:
     for block in thoughts:
         need(block["signature"] == SIGNATURE, f"{where}: Invalid `signature` in `thinking` block")
         need(block["thinking"] == THOUGHT, f"{where}: `thinking` blocks cannot be modified")
+    for block in (b for b in blocks if b["type"] == "redacted_thinking"):
+        need(block["data"] == SIGNATURE, f"{where}: Invalid `data` in `redacted_thinking` block")
     if asked.thinks and calls:
-        need(blocks[0]["type"] == "thinking", f"{where}: must start with a thinking block")
+        need(blocks[0]["type"].endswith("thinking"), f"{where}: must start with a thinking block")
     return calls
 
 
@@ -212,7 +214,9 @@ def _usage(answer: Said) -> dict[str, JSON]:
 
 def _blocks(answer: Said) -> list[JSON]:
     found: list[JSON] = []
-    if answer.thought:
+    if answer.hidden:
+        found.append({"type": "redacted_thinking", "data": SIGNATURE})
+    elif answer.thought:
         thought = {"type": "thinking", "thinking": answer.thought, "signature": SIGNATURE}
         found.append(thought)
     if answer.text:
@@ -264,9 +268,13 @@ def _streamed(asked: Asked, answer: Said) -> Reply:
 
 
 def _block(index: int, block: JSON, answer: Said) -> list[bytes]:
+    begun: JSON
+    deltas: list[JSON]
     match block["type"]:
+        case "redacted_thinking":
+            begun, deltas = block, []
         case "thinking":
-            begun: JSON = {"type": "thinking", "thinking": "", "signature": ""}
+            begun = {"type": "thinking", "thinking": "", "signature": ""}
             deltas = [{"type": "thinking_delta", "thinking": p} for p in pieces(block["thinking"])]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         case "text":

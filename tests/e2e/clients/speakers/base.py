@@ -3,7 +3,8 @@
 A provider reads the request in its own format into an `Asked`, or refuses it (`Wrong`) as the real
 one would; `said` decides what the model says; the provider writes that in its own format. Asked
 with tools it calls one, after a thought where thinking was asked for; asked with the tool's result
-it repeats it; a question that begins with `fail ` gets a refusal of that name.
+it repeats it; a question that begins with `fail ` gets a refusal of that name: limited,
+account, too_long, overloaded or unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from tests.e2e.upstream import Received, Reply
 
@@ -29,8 +30,6 @@ FRESH, CACHED, MADE, THOUGHT_OF = 120, 30, 20, 7
 VECTOR: Final = (0.5, -0.25, 0.125)
 SHORT: Final = 16
 """An output limit at which the answer is cut off: the least that all providers take."""
-FAILURES: Final = ("limited", "account", "too_long", "overloaded", "unknown")
-"""What follows `fail ` in a question."""
 
 
 class Wrong(Exception):
@@ -84,6 +83,8 @@ class Said:
     stop: str
     cut: bool = False
     fails: bool = False
+    hidden: bool = False
+    """The thought is told in encrypted form alone, by those who have one."""
 
     @property
     def thought_of(self) -> int:
@@ -94,21 +95,13 @@ class Said:
         return pieces(self.text)
 
 
-class Speaker(Protocol):
-    """One provider. `BUCKETS` says how the ledger must hold the tokens of an answer without and
-    with a thought.
-    """
-
-    def __call__(self, request: Received) -> Reply: ...
-
-
-def said(asked: Asked, *, prefix: str = "call_", thinks: bool | None = None) -> Said:
+def said(asked: Asked, *, prefix: str = "call_") -> Said:
     """The model's answer; calls have ids that begin with `prefix`."""
     question = asked.question
     if asked.results:
         text = "; ".join(f"{name} said {result}" for name, result in asked.results)
         return Said("", text, (), "stop")
-    thought = THOUGHT if (asked.thinks if thinks is None else thinks) else ""
+    thought = THOUGHT if asked.thinks else ""
     if asked.tools:
         cities = [CITY, SECOND] if "both" in question else [CITY]
         name = next(iter(asked.tools))
@@ -116,7 +109,8 @@ def said(asked: Asked, *, prefix: str = "call_", thinks: bool | None = None) -> 
             Call(f"{prefix}{i}{len(asked.tools)}", name, json.dumps({"city": city}))
             for i, city in enumerate(cities)
         ]
-        return Said(thought, "", tuple(calls), "tools")
+        hidden = bool(thought) and question.startswith("secretly")
+        return Said(thought, "", tuple(calls), "tools", hidden=hidden)
     if asked.schema is not None:
         return Said(thought, OBJECT, (), "stop")
     if asked.media:

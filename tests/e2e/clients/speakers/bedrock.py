@@ -157,6 +157,9 @@ def _assistant(asked: Asked, blocks: list[JSON], where: str) -> dict[str, str]:
     need(all(isinstance(use["input"], dict) for use in uses), f"{where}: toolUse.input")
     thoughts = [b["reasoningContent"] for b in blocks if "reasoningContent" in b]
     for thought in thoughts:
+        if "redactedContent" in thought:
+            need(thought["redactedContent"] == SIGNATURE, f"{where}: redactedContent")
+            continue
         text = thought["reasoningText"]
         need(text["signature"] == SIGNATURE, f"{where}: Invalid signature")
         need(text["text"] == THOUGHT, f"{where}: reasoning was modified")
@@ -186,7 +189,9 @@ def _usage(answer: Said) -> JSON:
 
 def _whole(answer: Said) -> JSON:
     blocks: list[JSON] = []
-    if answer.thought:
+    if answer.hidden:
+        blocks.append({"reasoningContent": {"redactedContent": SIGNATURE}})
+    elif answer.thought:
         text = {"text": answer.thought, "signature": SIGNATURE}
         blocks.append({"reasoningContent": {"reasoningText": text}})
     if answer.text:
@@ -214,7 +219,9 @@ def _frame(kind: str, value: JSON, word: str = "event") -> bytes:
 def _streamed(answer: Said) -> Reply:
     out = [_frame("messageStart", {"role": "assistant"})]
     deltas: list[tuple[JSON, list[JSON]]] = []
-    if answer.thought:
+    if answer.hidden:
+        deltas.append((None, [{"reasoningContent": {"redactedContent": SIGNATURE}}]))
+    elif answer.thought:
         texts = [{"reasoningContent": {"text": piece}} for piece in pieces(answer.thought)]
         deltas.append((None, [*texts, {"reasoningContent": {"signature": SIGNATURE}}]))
     if answer.text:
