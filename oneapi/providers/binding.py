@@ -93,6 +93,9 @@ def bind(
     if default:
         lines[""] = header_lines(preset, common, default, own)
     spoken = _spoken(name, preset, dialects, options or {})
+    if safety and spoken is not None and set(_SAFE).isdisjoint(spoken):
+        words = "acts in the dialect 'gemini' alone, which this channel's options rule out"
+        raise _problem(name, "safety", words)
     operations = offered(preset, preset.dialects if spoken is None else spoken)
     targets = places(preset, layout, base=base, version=version, operations=operations)
     return Account(

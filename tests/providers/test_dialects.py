@@ -349,6 +349,10 @@ def test_safety_settings_are_no_reason_to_render_what_has_none() -> None:
     safety = {"HARM_CATEGORY_HARASSMENT": "OFF"}
     account = made("vertex", variables=VERTEX, safety=safety)
     assert [d for d in account.spoken if account.translates(d)] == ["gemini"]
+    with pytest.raises(
+        ConfigError, match=r"channels\.c\.safety: acts in the dialect 'gemini' alone"
+    ):
+        made("vertex", variables=VERTEX, safety=safety, options={"fetch_urls": True})
 
 
 def test_the_dialects_of_the_catalog_are_those_that_are_built() -> None:
