@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from oneapi.dialects.openai_chat_shapes import Thought
 from oneapi.dialects.openai_chat_thoughts import render_details
 from oneapi.dialects.openai_json import dump
-from oneapi.ir import Reasoning
+from oneapi.ir import Reasoning, ToolCall
 from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, items, join, members
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
 
-Lookup = Callable[[str], Sequence[Reasoning] | None]
-"""The thoughts that came before the call of that id; None or none where nothing is known."""
+Lookup = Callable[[ToolCall], Sequence[Reasoning] | None]
+"""The thoughts that came before that call; None or none where nothing is known."""
 
 
 def restore_reasoning(messages: bytes | Raw, lookup: Lookup) -> bytes | None:
@@ -75,12 +75,22 @@ def _thinks(held: dict[str, Raw]) -> bool:
 def _known(calls: JSON, lookup: Lookup) -> Sequence[Reasoning]:
     """The thoughts before the first of the calls that has any."""
     for call in calls if isinstance(calls, list) else ():
-        id = call.get("id") if isinstance(call, dict) else None
-        if isinstance(id, str) and id:
-            thoughts = lookup(id)
-            if thoughts:
-                return thoughts
+        asked = _call(call)
+        thoughts = None if asked is None else lookup(asked)
+        if thoughts:
+            return thoughts
     return ()
+
+
+def _call(value: JSON) -> ToolCall | None:
+    """The call as far as it is looked up by it."""
+    function = value.get("function") if isinstance(value, dict) else None
+    if not isinstance(function, dict):
+        return None
+    name, arguments, id = function.get("name"), function.get("arguments"), value.get("id")
+    if not (isinstance(name, str) and isinstance(arguments, str) and isinstance(id, str) and id):
+        return None
+    return ToolCall(id, name, arguments)
 
 
 def _member(thoughts: Sequence[Reasoning]) -> str:

@@ -125,7 +125,7 @@ def _remembering(job: Job, target: Target, recall: Recall) -> Body:
         return body
     owner = job.meter.owner
     messages = restore_reasoning(
-        body.members["messages"], lambda call_id: recall.thoughts(owner, call_id)
+        body.members["messages"], lambda call: recall.thoughts(owner, call, target.lane.dialect)
     )
     if messages is None:
         return body

@@ -66,9 +66,9 @@ class Recall:
                     self._keep(owner, part.id, held)
                     thoughts, first = [], False
 
-    def thoughts(self, owner: Owner, call_id: str) -> Sequence[Reasoning]:
+    def thoughts(self, owner: Owner, call: ToolCall, dialect: str) -> Sequence[Reasoning]:
         """What the model thought before this call, () where nothing is known."""
-        memory = self._memories.get((owner, call_id))
+        memory = self._of(owner, call, dialect)
         return memory.thoughts if memory is not None else ()
 
     def restored(self, owner: Owner, chat: ChatRequest, dialect: str) -> ChatRequest:
@@ -105,9 +105,13 @@ class Recall:
         return message if same else replace(message, parts=parts)
 
     def _of(self, owner: Owner, call: ToolCall, dialect: str) -> Memory | None:
-        name = call.id or self._ids.get((owner, f"{dialect} {_described(call)}"), "")
+        """What is known of this very call: some models number theirs anew in every conversation,
+        so that an id alone would bring back another one's thought.
+        """
+        described = f"{dialect} {_described(call)}"
+        name = call.id or self._ids.get((owner, described), "")
         memory = self._memories.get((owner, name))
-        return memory if memory is not None and memory.dialect == dialect else None
+        return memory if memory is not None and memory.call == described else None
 
     def _memory(
         self, call: ToolCall, thoughts: tuple[Reasoning, ...], dialect: str, *, first: bool
@@ -142,10 +146,17 @@ def _is_among(part: Part, thoughts: Sequence[Reasoning]) -> bool:
     return any(part is thought for thought in thoughts)
 
 
+def _number(text: str) -> float:
+    """A number as it is compared: libraries write 1.0 as 1."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
 def _described(call: ToolCall) -> str:
     """Name and arguments, whatever the order of their members and the blanks between them."""
     try:
-        value = json.dumps(json.loads(call.arguments or "{}"), sort_keys=True)
+        read = json.loads(call.arguments or "{}", parse_float=_number)
+        value = json.dumps(read, sort_keys=True)
     except (ValueError, RecursionError):
         value = call.arguments
     return f"{call.name}\0{value}"

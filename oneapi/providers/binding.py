@@ -81,6 +81,8 @@ def bind(
     values = _values(preset, variables or {}, keys, version)
     origin, base, versioned = _address(name, preset, base_url, values, keys, environ)
     layout = layout_of(preset.layouts, origin, base, version)
+    if layout.api_version and not api_version:
+        version = quote(layout.api_version, safe="")
     if api_version and not versioned and "{api_version}" not in layout.query:
         raise _problem(name, _VERSION, "this provider's address has no place for a version")
     own = _header_table(name, headers or {})

@@ -27,11 +27,12 @@ class Layout:
     `base` is a pattern for host and path (`*` is anything), `version` one for the API's version;
     `path` goes between the base's path and an operation's of OpenAI's dialect, `query` behind it.
     `paths` are whole paths of single operations, with their own query. All may hold {model} and
-    {api_version}.
+    {api_version}, whose default is `api_version` where the preset's own means nothing there.
     """
 
     base: str = "*"
     version: str = "*"
+    api_version: str = ""
     path: str = ""
     query: str = ""
     paths: Mapping[str, str] = field(default_factory=dict)

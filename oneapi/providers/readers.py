@@ -163,7 +163,8 @@ def _tables(value: object, allowed: frozenset[str], required: str = "") -> list[
 
 def _layouts(value: object) -> tuple[Layout, ...]:
     found = []
-    for table in _tables(value, frozenset({"base", "version", "path", "query", "paths"}), "base"):
+    allowed = frozenset({"base", "version", "api_version", "path", "query", "paths"})
+    for table in _tables(value, allowed, "base"):
         paths = _paths(table["paths"]) if "paths" in table else {}
         texts = {k: _text(v) for k, v in table.items() if k != "paths"}
         layout = Layout(paths=paths, **texts)

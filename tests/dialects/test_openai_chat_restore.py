@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from oneapi.dialects.openai import restore_reasoning
 from oneapi.dialects.openai_chat_shapes import Thought
-from oneapi.ir import Reasoning
+from oneapi.ir import Reasoning, ToolCall
 
 CALL = '{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}'
 ASKED = '{ "role":"user", "content":"h\\u0069",  "weight":1.0E+2 }'
@@ -24,8 +24,8 @@ def assistant(more: str = "", call: str = CALL) -> str:
 
 
 def restore(messages: str, *thoughts: Reasoning) -> str | None:
-    def lookup(call_id: str) -> Sequence[Reasoning] | None:
-        return thoughts if call_id == "c1" else None
+    def lookup(call: ToolCall) -> Sequence[Reasoning] | None:
+        return thoughts if call == ToolCall("c1", "f", "{}") else None
 
     out = restore_reasoning(messages.encode(), lookup)
     return None if out is None else out.decode()

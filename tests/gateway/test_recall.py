@@ -79,16 +79,16 @@ def test_the_request_itself_is_not_changed() -> None:
 def test_the_oldest_memory_goes_first() -> None:
     recall = remembering(entries=1)
     recall.remember(ALICE, answer(THOUGHT, ToolCall("call_2", "look")))
-    assert recall.thoughts(ALICE, "call_1") == ()
-    assert recall.thoughts(ALICE, "call_2") == (THOUGHT,)
+    assert recall.thoughts(ALICE, ToolCall("call_1", "look"), "anthropic") == ()
+    assert recall.thoughts(ALICE, ToolCall("call_2", "look"), "anthropic") == (THOUGHT,)
 
 
 def test_memory_is_bounded_in_characters() -> None:
     recall = remembering(characters=100)
     recall.remember(ALICE, answer(Reasoning("x" * 90), ToolCall("call_2", "look")))
-    assert recall.thoughts(ALICE, "call_1") == ()
+    assert recall.thoughts(ALICE, ToolCall("call_1", "look"), "anthropic") == ()
     recall.remember(ALICE, answer(Reasoning("x" * 101), ToolCall("call_3", "look")))
-    assert recall.thoughts(ALICE, "call_3") == ()
+    assert recall.thoughts(ALICE, ToolCall("call_3", "look"), "anthropic") == ()
 
 
 def test_a_call_without_an_id_is_known_by_its_name_and_arguments() -> None:
@@ -127,3 +127,12 @@ def test_what_one_dialect_signed_is_nothing_to_another() -> None:
     assert remembering().restored(ALICE, bare, "gemini") is bare
     nameless = request(ToolCall("", "look", "{}"))
     assert remembering().restored(ALICE, nameless, "gemini") is nameless
+
+
+def test_another_call_of_the_same_id_gets_no_thought() -> None:
+    recall = Recall()
+    recall.remember(ALICE, answer(THOUGHT, ToolCall("look:0", "look", '{"q": 1.0}')))
+    other = request(ToolCall("look:0", "look", '{"q": 2}'))
+    assert recall.restored(ALICE, other, "anthropic") is other
+    same = recall.restored(ALICE, request(ToolCall("look:0", "look", '{"q":1}')), "anthropic")
+    assert same.messages[0].parts[0] == THOUGHT
