@@ -12,7 +12,7 @@ from oneapi.errors import ApiError
 from oneapi.gateway.failures import WORDS
 from oneapi.gateway.snapshot import Target
 from oneapi.gateway.watch import EventWatch
-from oneapi.ir import BlockStop, ChatResponse, Event, Failed, Finish, Signature
+from oneapi.ir import BlockStop, ChatResponse, Event, Failed, Finish, Signature, Start
 from oneapi.net.base import CarrierError, Headers, Reply
 
 PENDING = 1024 * 1024
@@ -92,6 +92,7 @@ class Source:
         self._splitter = _splitter(target) if target.think_tags else None
         self._restorer = restorer if restorer.needed else None
         self._seals = Seals()
+        self._model = target.model  # until the provider's own word is looked at
 
     def feed(self, chunk: bytes) -> list[Event]:
         return self._filtered(self.parser.feed(chunk))
@@ -101,11 +102,21 @@ class Source:
         return events if self._splitter is None else [*events, *self._splitter.close()]
 
     def _filtered(self, events: list[Event]) -> list[Event]:
+        if self._model and events:
+            self._name(events)
         if self._splitter is not None:
             events = self._splitter.feed(events)
         if self._restorer is not None:
             events = self._restorer.feed(events)
         return self._seals.feed(events)
+
+    def _name(self, events: list[Event]) -> None:
+        """Formats that name no model get the one that was asked."""
+        for event in events:
+            if isinstance(event, Start):
+                event.model = event.model or self._model
+                self._model = ""
+                return
 
 
 class Seals:

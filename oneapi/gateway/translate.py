@@ -240,6 +240,7 @@ class _Answer:
         """A whole answer. Raises `UpstreamError`."""
         target = self.target
         result = self.provider.parse_response(body, target.lane.hints, self.stamp)
+        result.model = result.model or target.model
         if target.think_tags:
             result = split_thoughts(result, target)
         return self.restorer.restored(result) if self.restorer.needed else result

@@ -77,7 +77,7 @@ def test_an_operations_path_follows_the_address(
         ),
         (
             "https://r.services.ai.azure.com/models",
-            b"/models/chat/completions?api-version=2024-10-21",
+            b"/models/chat/completions?api-version=2024-05-01-preview",
         ),
         (
             "https://gateway.ai.cloudflare.com/v1/acc/gw/azure-openai/r",

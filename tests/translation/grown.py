@@ -300,3 +300,71 @@ def long_line(dialect: str, size: int) -> bytes:
         "bedrock-converse": frame("contentBlockDelta", b" " * size)[: size // 2],
     }.get(dialect, b'data: {"a":"')
     return start + b"x" * (size - len(start))
+
+
+_CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+_SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+def _turns(count: int) -> Any:
+    one = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    return {"messages": one * (count // 2)}
+
+
+def _parts(count: int) -> Any:
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * count}]}
+
+
+def _parallel(count: int) -> Any:
+    calls = [{"id": f"c{i}", **_CALL} for i in range(count)]
+    results = [{"role": "tool", "tool_call_id": f"c{i}", "content": "a"} for i in range(count)]
+    asked = {"role": "user", "content": "a"}
+    return {"messages": [asked, {"role": "assistant", "tool_calls": calls}, *results]}
+
+
+def _unanswered(count: int) -> Any:
+    """Calls and results that no id joins."""
+    calls = [{"id": f"c{i}", **_CALL} for i in range(count)]
+    results = [{"role": "tool", "tool_call_id": f"d{i}", "content": "a"} for i in range(count)]
+    asked = {"role": "user", "content": "a"}
+    return {"messages": [asked, {"role": "assistant", "tool_calls": calls}, *results]}
+
+
+def _systems(count: int) -> Any:
+    one = [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]
+    return {"messages": one * (count // 2)}
+
+
+def _tools(count: int) -> Any:
+    tools = [
+        {"type": "function", "function": {"name": f"f{i}", "parameters": _SCHEMA}}
+        for i in range(count)
+    ]
+    return {"messages": [{"role": "user", "content": "a"}], "tools": tools}
+
+
+def _schema(count: int) -> Any:
+    properties = {f"p{i}": {"type": ["string", "null"], "title": "t"} for i in range(count)}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    return {"messages": [{"role": "user", "content": "a"}], "tools": [tool]}
+
+
+def _stops(count: int) -> Any:
+    return {
+        "messages": [{"role": "user", "content": "a"}],
+        "stop": [f"s{i}" for i in range(count)],
+    }
+
+
+REQUESTS: dict[str, Callable[[int], Any]] = {
+    "turns": _turns,
+    "parts": _parts,
+    "parallel calls": _parallel,
+    "results without calls": _unanswered,
+    "systems": _systems,
+    "tools": _tools,
+    "properties": _schema,
+    "stops": _stops,
+}
+"""Requests of OpenAI's chat with so many of something."""
