@@ -56,10 +56,12 @@ class Turns:
         self.turns: list[JSON] = []
         self._keep_system = keep_system
         self._marked: list[tuple[JSON, str]] = []
+        self._results: list[JSON] = []  # of the last turn, which they are to begin
         first, rest = system_first(linked(messages))
         system = [b for i, m in enumerate(first) for b in self._system(m, f"messages[{i}]")]
         for index, message in enumerate(rest, len(first)):
             self._message(message, f"messages[{index}]")
+        self._end_turn()
         self._settle(system)
         self._limit_marks()
 
@@ -88,6 +90,7 @@ class Turns:
             self.dropped.append(where)
 
     def _add(self, role: str, blocks: list[JSON], *, at: int | None = None) -> None:
+        self._end_turn()
         turn = {"role": role, "content": blocks}
         self.turns.insert(len(self.turns) if at is None else at, turn)
 
@@ -133,15 +136,14 @@ class Turns:
         if not self.turns or self.turns[-1]["role"] != role:
             self._add(role, [])
         held = self.turns[-1]["content"]
-        results = [b for b in blocks if b["type"] == "tool_result"] if role == "user" else []
-        if not results:
-            held += blocks
-            return
-        count = 0
-        while count < len(held) and held[count]["type"] == "tool_result":
-            count += 1
-        held[count:count] = results
-        held += [b for b in blocks if b["type"] != "tool_result"]
+        for block in blocks:
+            result = role == "user" and block["type"] == "tool_result"
+            (self._results if result else held).append(block)
+
+    def _end_turn(self) -> None:
+        if self._results:
+            self.turns[-1]["content"][:0] = self._results
+            self._results = []
 
     def _part(self, part: Part, role: str, where: str) -> list[JSON]:
         match part:

@@ -31,6 +31,8 @@ SPEECH = "speech"
 """Where the request says what is used: the characters of its text."""
 CHAT = "chat"
 UNPRICED = "unpriced"
+SLACK = 8
+"""Tokens of an answer below which a provider that counted none of a whole one is believed."""
 UNSERVED = frozenset({"refused", "failed", "cancelled"})
 """Ends that cost nothing as long as no byte of an answer went out."""
 
@@ -165,7 +167,7 @@ class Meter:
         told = usage.output_tokens
         if not (ended and told):
             made = self._output_estimate()
-            if 2 * told < made:  # else the estimate knows no better
+            if 2 * told + SLACK * ended < made:  # else the estimate knows no better
                 usage = replace(usage, output=made - usage.reasoning - usage.audio_out)
         if not usage.input_tokens and (told or usage.output):
             usage = replace(usage, input=self.input_estimate())

@@ -113,7 +113,9 @@ STREAMS = [
     stream("error in text", events(TEXT.replace("hi", r"{\"error\":1}"), LAST, COUNT, "[DONE]")),
     stream("usage in text", events(TEXT.replace("hi", r"\"usage\":{\"total_tokens\":9}"), LAST)),
     stream("error at the end", events(TEXT) + 'event: error\ndata: {"error":{"code":500}}\n\n'),
-    stream("odd numbers", events(TEXT[:-1] + ',"n":[1.0E+2,1e400,-0.0,123456789012345678901]}')),
+    stream(
+        "odd numbers", events(TEXT[:-1] + ',"n":[1.0E+2,1e400,-0.0,123456789012345678901]}', LAST)
+    ),
     stream("odd texts", events(TEXT.replace("hi", r"\u0000\ud83d\/\u00e9é😀"), LAST, COUNT)),
     stream("ends of line in text", events(TEXT.replace("hi", "a\u2028b\u0085c\x0bd"), LAST, COUNT)),
     stream("not utf-8", events(TEXT).encode().replace(b"hi", b"\xff\xfe") + events(COUNT).encode()),
@@ -163,7 +165,9 @@ STREAMS = [
     stream(
         "total alone",
         events(
-            TEXT, COUNT.replace('"prompt_tokens":7,"completion_tokens":5,', '"prompt_tokens":12,')
+            TEXT,
+            LAST,
+            COUNT.replace('"prompt_tokens":7,"completion_tokens":5,', '"prompt_tokens":12,'),
         ),
     ),
     stream(

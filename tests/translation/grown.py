@@ -53,8 +53,7 @@ def _openai_blocks(count: int) -> bytes:
         for i in range(count)
     )
     more = (
-        _chat({"tool_calls": [{"index": i, "function": {"arguments": "{}"}}]})
-        for i in range(count)
+        _chat({"tool_calls": [{"index": i, "function": {"arguments": "{}"}}]}) for i in range(count)
     )
     return sse(*calls, *more, _chat({}, finish_reason="tool_calls")) + b"data: [DONE]\n\n"
 
