@@ -59,7 +59,7 @@ def changed(body: Any, changes: list[Change]) -> bytes:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    found = [value]
+    found = [value] if isinstance(value, dict | list) else []
     while found:
         holder = found.pop()
         keys = range(len(holder)) if isinstance(holder, list) else list(holder)
