@@ -81,8 +81,12 @@ def lane_for(
 
 
 def _other(account: Account, wanted: Wanted, model: str) -> Lane | None:
-    """The lane to an endpoint that is nearly the dialect's own, None where there is none."""
+    """The lane for requests that the dialect's own endpoint does not serve well: to one that is
+    nearly its own, or for chats too long for it. None where there is none.
+    """
     dialect, task = wanted.dialect, wanted.operation.task
+    if task == CHAT and account.preset.window:
+        return _roomy(account, dialect, model)
     if not task or task == CHAT:
         return None
     provider = registry.task_provider(dialect, task)
@@ -90,6 +94,15 @@ def _other(account: Account, wanted: Wanted, model: str) -> Lane | None:
         return None
     hints, quirks = account.hints_for(model, dialect), account.quirks_for(dialect, model, task)
     return Lane(dialect, provider.OPERATIONS[0], hints, task=provider, quirks=quirks)
+
+
+def _roomy(account: Account, dialect: str, model: str) -> Lane | None:
+    """The account's first dialect, in which a request can say how much the model is to read."""
+    first = account.dialects(model)[0]
+    if first == dialect:
+        return None
+    lane = _translated(account, CHAT, first, account.hints_for(model, first))
+    return lane and replace(lane, quirks=account.quirks_for(first, model, CHAT))
 
 
 def _translated(account: Account, task: str, dialect: str, hints: Hints) -> Lane | None:

@@ -38,6 +38,8 @@ from oneapi.tasks import (
 )
 from oneapi.wire.json import MalformedJSON, decode, encode
 
+HEADROOM = 1024
+"""Tokens that are kept free for an answer."""
 PICTURE = 800
 """Tokens of a picture of ordinary size."""
 
@@ -120,9 +122,22 @@ def fitting(job: Job, target: Target) -> Target:
     provider's endpoint takes otherwise, or wants the sound that the provider wraps in JSON.
     """
     other = target.lane.other
-    if other is None or not _says_otherwise(job, other):
+    if other is None:
+        return target
+    if other.chat is not None:
+        window = target.channel.preset.window
+        return replace(target, lane=other) if _is_long(job, window) else target
+    if not _says_otherwise(job, other):
         return target
     return replace(target, lane=other)
+
+
+def _is_long(job: Job, window: int) -> bool:
+    """Whether a chat's prompt would be cut to a window of so many tokens."""
+    size = len(job.body.text())
+    if size + HEADROOM <= window:  # a token is a byte at least
+        return False
+    return size > SLOW or job.meter.input_estimate() + HEADROOM > window
 
 
 async def read(job: Job, reply: Reply) -> Answer:

@@ -145,6 +145,8 @@ class Preset:
     betas          patterns of Anthropic's betas that it takes; others are not passed on
     refuses        members of Anthropic's format that it refuses, as paths: `tools[].strict`
     replays        it demands the thoughts before a call back with the call
+    window         tokens that its models read where a request does not say how many: longer chats
+                   go in its first dialect, which can say; 0: no such limit
     follow_hosts   patterns of other hosts that its answers send the gateway to
     auth_statuses  statuses that speak of the channel's own account
     auth_errors    other answers that do
@@ -188,6 +190,7 @@ class Preset:
     betas: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
     replays: bool = False
+    window: int = 0
     follow_hosts: tuple[str, ...] = ()
     auth_statuses: frozenset[int] = frozenset({401, 402, 403})
     auth_errors: tuple[AuthError, ...] = ()

@@ -269,6 +269,7 @@ READERS: Mapping[str, Callable[[object], Any]] = MappingProxyType(
         "betas": _texts,
         "refuses": _texts,
         "replays": _flag,
+        "window": _number,
         "follow_hosts": _texts,
         "operations": _operations,
         "lacks": _lacks,
