@@ -52,7 +52,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 some = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
