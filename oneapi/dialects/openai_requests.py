@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from oneapi.dialects.base import Operation
+from oneapi.dialects.base_edit import edit_members
 from oneapi.errors import ApiError
 from oneapi.ir import Envelope
 from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, join, members
@@ -139,22 +140,9 @@ def edit_request(
     word. Every other member keeps its bytes and its place.
     """
     changes: dict[str, bytes] = {}
-    if model is not None:
-        changes["model"] = encode(model)
     if include_usage:
         changes["stream_options"] = _with_usage(members.get("stream_options"))
-    for name, value in (set or {}).items():
-        changes[name] = encode(value)
-    edited: dict[str, Raw | bytes] = {k: v for k, v in members.items() if k not in drop}
-    changed = len(edited) < len(members)
-    for name, raw in changes.items():
-        if name in drop and (set is None or name not in set):
-            continue
-        old = edited.get(name)
-        if old is None or bytes(old) != raw:
-            edited[name] = raw
-            changed = True
-    return join(edited) if changed else None
+    return edit_members(members, model=model, changes=changes, set=set, drop=drop)
 
 
 def peek_form(operation: Operation, fields: Mapping[str, str], size: int = 0) -> Envelope:

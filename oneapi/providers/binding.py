@@ -50,6 +50,10 @@ _RESERVED = frozenset(
 _VERSION = "api_version"
 _SAFE = ("gemini",)
 """The dialects that have safety settings."""
+_OURS: Mapping[bytes, bytes] = MappingProxyType(
+    {b"accept-encoding": b"identity", b"user-agent": f"oneapi/{__version__}".encode()}
+)
+"""What every call carries."""
 
 
 def bind(
@@ -73,9 +77,7 @@ def bind(
     Raises `ConfigError` with the key that is wrong; a secret never stands in it.
     """
     environ = environ or {}
-    for key in keys:
-        if problem := key_problem(preset.auth, key):
-            raise _problem(name, "keys", problem)
+    _check_keys(name, preset, keys)
     default = "" if keys else default_key(preset.auth, environ)
     version = quote(api_version or preset.api_version, safe="")
     values = _values(preset, variables or {}, keys, version)
@@ -86,18 +88,12 @@ def bind(
     if api_version and not versioned and "{api_version}" not in layout.query:
         raise _problem(name, _VERSION, "this provider's address has no place for a version")
     own = _header_table(name, headers or {})
-    common = {
-        b"accept-encoding": b"identity",
-        b"user-agent": f"oneapi/{__version__}".encode(),
-        **_header_table(name, preset.headers),
-    }
+    common = {**_OURS, **_header_table(name, preset.headers)}
     lines = {k: header_lines(preset, common, k, own) for k in (*keys, "")}
     if default:
         lines[""] = header_lines(preset, common, default, own)
     spoken = _spoken(name, preset, dialects, options or {})
-    if safety and spoken is not None and set(_SAFE).isdisjoint(spoken):
-        words = "acts in the dialect 'gemini' alone, which this channel's options rule out"
-        raise _problem(name, "safety", words)
+    _check_safety(name, safety, spoken)
     operations = offered(preset, preset.dialects if spoken is None else spoken)
     targets = places(preset, layout, base=base, version=version, operations=operations)
     return Account(
@@ -140,6 +136,20 @@ def _spoken(
         words = f"no dialect of this channel has all of {', '.join(sorted(options))}"
         raise _problem(name, "options", words)
     return found
+
+
+def _check_keys(name: str, preset: Preset, keys: Sequence[str]) -> None:
+    for key in keys:
+        if problem := key_problem(preset.auth, key):
+            raise _problem(name, "keys", problem)
+
+
+def _check_safety(
+    name: str, safety: Mapping[str, str] | None, spoken: tuple[str, ...] | None
+) -> None:
+    if safety and spoken is not None and set(_SAFE).isdisjoint(spoken):
+        words = "acts in the dialect 'gemini' alone, which this channel's options rule out"
+        raise _problem(name, "safety", words)
 
 
 def _hints(
