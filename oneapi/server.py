@@ -311,6 +311,8 @@ class _Process:
         """Finish what runs, within the deadline; a second signal cuts it short."""
         self._gateway.draining = True
         seconds = self._gateway.snapshot.settings.server.drain_s
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
         running = self._front.requests_in_flight
         log.info("stopping: %d requests may finish within %g s", running, seconds)
         draining = asyncio.create_task(self._front.drain(seconds))
@@ -321,6 +323,7 @@ class _Process:
             draining.cancel()
             await asyncio.gather(draining, return_exceptions=True)
             await self._front.abort()
+        await self._gateway.departures.ended(0 if self._now.is_set() else ends - loop.time())
         try:
             await self._gateway.store.flush()
         except StoreError as error:

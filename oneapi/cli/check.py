@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 
 from oneapi.cli.place import config_argument, config_path, numbers, print_json
-from oneapi.config.advice import check_warnings
-from oneapi.config.load import load
+from oneapi.config.advice import Priced, check_warnings
+from oneapi.config.load import Loaded, load
 from oneapi.errors import ConfigError, Problem
 from oneapi.gateway.build import build
 from oneapi.gateway.carriers import Carriers
+from oneapi.ledger.pricelist import PriceList
 from oneapi.providers.catalog import load_catalog, type_facts
+from oneapi.providers.preset import Preset
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +35,10 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         problems = list(error.problems)
     else:
-        channels = loaded.settings.channels
-
-        def priced(channel: str, model: str) -> bool:
-            local = catalog[channels[channel].type].local
-            return prices.find(model, model, local=local) is not None
-
-        problems = [*loaded.problems, *check_warnings(loaded, priced=priced)]
+        warned = check_warnings(
+            loaded, priced=_priced(loaded, catalog, prices), known=_known(loaded, catalog)
+        )
+        problems = [*loaded.problems, *warned]
     for problem in problems:
         _show(problem, as_json=args.json)
     errors = sum(p.severity == "error" for p in problems)
@@ -46,6 +46,29 @@ def run(args: argparse.Namespace) -> int:
         warnings = len(problems) - errors
         print(f"{path}: {errors} errors, {warnings} warnings" if problems else f"{path}: fine")
     return 1 if errors else 0
+
+
+def _priced(loaded: Loaded, catalog: Mapping[str, Preset], prices: PriceList) -> Priced:
+    channels = loaded.settings.channels
+
+    def priced(channel: str, asked: str, served: str) -> bool:
+        preset = catalog[channels[channel].type]
+        rule = prices.find(
+            asked,
+            served,
+            channel=channel,
+            books=preset.price_books,
+            local=preset.local,
+            deployments=preset.deployments,
+        )
+        return rule is not None
+
+    return priced
+
+
+def _known(loaded: Loaded, catalog: Mapping[str, Preset]) -> dict[str, tuple[str, ...]]:
+    """The models that the catalog knows of each channel's provider."""
+    return {name: catalog[c.type].models for name, c in loaded.settings.channels.items()}
 
 
 def _show(problem: Problem, *, as_json: bool) -> None:

@@ -17,6 +17,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    print(f'password = "{hash_password(ask())}"')
+    return 0
+
+
+def ask() -> str:
+    """A password from the terminal, twice, or the first line of stdin. Raises `UsageError`."""
     if sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != password:
@@ -25,5 +31,4 @@ def run(args: argparse.Namespace) -> int:
         password = sys.stdin.readline().rstrip("\n")
     if len(password) < SHORTEST:
         raise UsageError(f"a password has at least {SHORTEST} characters")
-    print(f'password = "{hash_password(password)}"')
-    return 0
+    return password

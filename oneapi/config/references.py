@@ -33,6 +33,7 @@ def check(
         yield from _model(name, model, settings, declared)
     for name, group in settings.groups.items():
         yield from _dangling(group.may_issue, ("groups", name, "may_issue"), declared, "policies")
+    yield from _signing_up(settings, declared)
     for name, user in settings.users.items():
         yield from _dangling([user.group], ("users", name, "group"), declared, "groups")
     for name, policy in settings.policies.items():
@@ -144,6 +145,17 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _signing_up(settings: Settings, declared: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+    auth = settings.auth
+    yield from _dangling([auth.group], ("auth", "group"), declared, "groups")
+    group = settings.groups.get(auth.group)
+    rewards = (auth.invitations.inviter, auth.invitations.invited)
+    if auth.invitations.after_use and any(rewards) and (group is None or group.grant is None):
+        words = "nobody who is invited can make a first request: their group has no grant"
+        hint = f"give groups.{auth.group} a grant, or pay at once"
+        yield Finding(("auth", "invitations", "after_use"), words, hint, severity="warning")
 
 
 def _channel(name: str, channel: Channel, types: Mapping[str, TypeFacts]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from oneapi.config.fragments import pair
 from oneapi.config.keys import CHOSEN_KEY_LENGTH, key_hash, new_api_key, new_password
 from oneapi.errors import ConfigError, Problem
 
-IGNORED = (".env", "oneapi.db*", "logs/", "oneapi.secrets.txt")
+IGNORED = (".env", "oneapi.db*", "oneapi-bodies.db*", "logs/", "oneapi.secrets.txt")
 """What no repository should hold."""
 
 SECRETS_NAME = "oneapi.secrets.txt"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -37,6 +37,28 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PROXY_SCHEMES = ("http", "https", "socks5")
 
 
+_AMOUNT = re.compile(
+    r"(?P<dollar>\$)?\s*(?P<number>\d[\d_]*(?:\.\d+)?)\s*(?P<scale>[kM])?\s*"
+    r"(?P<unit>usd|USD|dollars?|points?|tokens?|requests?)?"
+)
+_PERIOD = re.compile(r"(total|hour|day|week|month)|(\d+(?:\.\d+)?\s*[smhd])")
+
+
+class Amount(NamedTuple):
+    """So many dollars, One API points, tokens or requests."""
+
+    unit: Literal["usd", "points", "tokens", "requests"]
+    value: Decimal
+
+
+class BudgetLine(NamedTuple):
+    """An amount in a period: `total`, a calendar one, or `rolling` over so many seconds."""
+
+    amount: Amount
+    period: Literal["total", "hour", "day", "week", "month", "rolling"]
+    seconds: int = 0
+
+
 def _size(value: object) -> int:
     """Bytes, from 1048576, "64MB" (millions) or "64MiB" (2**20)."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -58,6 +80,73 @@ def _duration(value: object) -> int:
     if seconds < 1:
         raise ValueError('must be a time: a number of seconds, or text such as "15m" or "30d"')
     return seconds
+
+
+def _amount(value: object) -> Amount:
+    """From "$20", "20usd", "0.5 usd", "10_000_000 points", "2M tokens" or "500 requests"."""
+    found = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    unit = (found["unit"] or "").lower().rstrip("s") if found else ""
+    if found is None or bool(found["dollar"]) == bool(unit):
+        raise ValueError('must be an amount such as "$20", "500000 points" or "2M tokens"')
+    scale = {"k": 1000, "M": 1_000_000}.get(found["scale"] or "", 1)
+    number = Decimal(found["number"].replace("_", "")) * scale
+    match unit:
+        case "" | "usd" | "dollar":
+            return Amount("usd", number)
+        case "point":
+            return Amount("points", number)
+        case "token":
+            return Amount("tokens", number)
+        case _:
+            return Amount("requests", number)
+
+
+def _money(value: object) -> Amount:
+    """An amount of dollars or points; a bare number is dollars."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal(-1)
+        if number.is_finite() and number >= 0:
+            return Amount("usd", number)
+    amount = _amount(value)
+    if amount.unit not in ("usd", "points"):
+        raise ValueError('must be an amount of money such as "$20" or "500000 points"')
+    return amount
+
+
+def _budget(value: object) -> BudgetLine:
+    """An amount and a period: "$5/month", "2M tokens/day", "$1/24h" over any 24 hours."""
+    if not isinstance(value, str):
+        raise ValueError('must be an amount and a period, such as "$5/month" or "2M tokens/24h"')
+    amount, slash, period = value.partition("/")
+    found = _PERIOD.fullmatch(period.strip()) if slash else None
+    if found is None:
+        raise ValueError(
+            'needs a period: "$5/month" (hour, day, week, month, total) or "$5/24h" for any 24'
+        )
+    if found[1]:
+        return BudgetLine(_amount(amount), found[1])  # type: ignore[arg-type]
+    seconds = _duration(found[2])
+    if seconds < 60:
+        raise ValueError("a budget's window is a minute at least")
+    return BudgetLine(_amount(amount), "rolling", seconds)
+
+
+def _budgets(value: object) -> object:
+    """One budget may stand without a list."""
+    return [value] if isinstance(value, str) else value
+
+
+def _zone(value: str) -> str:
+    import zoneinfo  # on use: few files name a zone
+
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError('must be a time zone such as "UTC" or "Asia/Shanghai"') from None
+    return value
 
 
 def _keep_alive(value: object) -> object:
@@ -211,6 +300,17 @@ KeepAlive = Annotated[
     BeforeValidator(_keep_alive),
     _schema(anyOf=[{"type": "number"}, {"type": "string"}]),
 ]
+Money = Annotated[
+    Amount,
+    BeforeValidator(_money),
+    _schema(anyOf=[{"type": "number", "minimum": 0}, {"type": "string"}]),
+]
+Budgets = Annotated[
+    list[Annotated[BudgetLine, BeforeValidator(_budget)]],
+    BeforeValidator(_budgets),
+    _schema(anyOf=[{"type": "string"}, {"type": "array", "items": {"type": "string"}}]),
+]
+Zone = Annotated[str, AfterValidator(_zone)]
 HarmCategory = Annotated[str, AfterValidator(_harm)]
 Moment = Annotated[datetime, BeforeValidator(_moment), _schema(type="string")]
 Subnet = Annotated[str, AfterValidator(_subnet)]

@@ -18,7 +18,15 @@ from oneapi.wire.json import JSON, MalformedJSON, Raw, decode
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
-        Operation("messages", "/messages", streams=True, ends=True, task="chat"),
+        Operation(
+            "messages",
+            "/messages",
+            streams=True,
+            ends=True,
+            task="chat",
+            limits=("max_tokens",),
+            budget="thinking.budget_tokens",
+        ),
         Operation("messages.count_tokens", "/messages/count_tokens", task="count_tokens"),
     )
 }

@@ -35,6 +35,8 @@ class Operation:
     `usage_option` that a stream's usage is asked for by an option of the request, `ends` that a
     stream says when it is complete: by a finish reason or a terminal event. `task` is what it is
     for, whatever the dialect: chat, embeddings, rerank …; "" where no other operation can stand in.
+    `limits` are the members that limit an answer's tokens, the usual one first, a dot before what
+    stands inside another; `budget` is the one that counts thoughts within that limit.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Operation:
     usage_option: bool = False
     ends: bool = False
     task: str = ""
+    limits: tuple[str, ...] = ()
+    budget: str = ""
 
 
 class Tap(Protocol):

@@ -15,11 +15,22 @@ from oneapi.errors import ApiError
 from oneapi.ir import Envelope
 from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, items, join, members
 
+LIMITS: Final = (
+    "generationConfig.maxOutputTokens",
+    "generationConfig.max_output_tokens",
+    "generation_config.max_output_tokens",
+    "generation_config.maxOutputTokens",
+)
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
         Operation(
-            "generate", "/models/{model}:generateContent", streams=True, ends=True, task="chat"
+            "generate",
+            "/models/{model}:generateContent",
+            streams=True,
+            ends=True,
+            task="chat",
+            limits=LIMITS,
         ),
         Operation(
             "generate.array",
@@ -27,6 +38,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             streams=True,
             ends=True,
             task="chat",
+            limits=LIMITS,
         ),
         Operation("gemini.count_tokens", "/models/{model}:countTokens", task="count_tokens"),
         Operation("gemini.embed", "/models/{model}:embedContent", task="embeddings"),

@@ -25,12 +25,15 @@ GENERATE: Final = "ollama.generate"
 EMBED: Final = "ollama.embed"
 EMBEDDINGS: Final = "ollama.embeddings"
 
+LIMITS: Final = ("options.num_predict",)
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.name: operation
         for operation in (
-            Operation(CHAT, "^/api/chat", streams=True, ends=True, task="chat"),
-            Operation(GENERATE, "^/api/generate", streams=True, ends=True, task="chat"),
+            Operation(CHAT, "^/api/chat", streams=True, ends=True, task="chat", limits=LIMITS),
+            Operation(
+                GENERATE, "^/api/generate", streams=True, ends=True, task="chat", limits=LIMITS
+            ),
             Operation(EMBED, "^/api/embed", task="embeddings"),
             Operation(EMBEDDINGS, "^/api/embeddings", task="embeddings"),
         )

@@ -19,10 +19,22 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
         Operation(
-            "chat", "/chat/completions", streams=True, usage_option=True, ends=True, task="chat"
+            "chat",
+            "/chat/completions",
+            streams=True,
+            usage_option=True,
+            ends=True,
+            task="chat",
+            limits=("max_completion_tokens", "max_tokens"),
         ),
         Operation(
-            "completions", "/completions", streams=True, usage_option=True, ends=True, task="chat"
+            "completions",
+            "/completions",
+            streams=True,
+            usage_option=True,
+            ends=True,
+            task="chat",
+            limits=("max_tokens",),
         ),
         Operation("edits", "/edits"),
         Operation("embeddings", "/embeddings", task="embeddings"),

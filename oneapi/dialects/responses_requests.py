@@ -19,7 +19,14 @@ from oneapi.wire.json import JSON, MalformedJSON, Raw, decode
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
-        Operation("responses", "/responses", streams=True, ends=True, task="chat"),
+        Operation(
+            "responses",
+            "/responses",
+            streams=True,
+            ends=True,
+            task="chat",
+            limits=("max_output_tokens",),
+        ),
         Operation("responses.input_tokens", "/responses/input_tokens"),
         Operation("responses.compact", "/responses/compact", task="chat"),
     )

@@ -144,10 +144,23 @@ def _texts(item: JSON) -> list[str]:
 
 
 def _searches(answer: JSON, given: JSON) -> int:
-    """Searches of hosted tools, or the sources that they read where those are what is billed."""
+    """Searches of hosted tools, or the sources that they read where those are what is billed;
+    the calls in the answer where it counts neither.
+    """
     tools = answer.get("tool_usage")
     searched = tools.get("web_search") if isinstance(tools, dict) else None
-    return _count(searched, "num_requests") or _count(given, "num_sources_used") or 0
+    for told in (_count(searched, "num_requests"), _count(given, "num_sources_used")):
+        if told is not None:
+            return told
+    return sum(1 for item in list_in(answer, "output") if _is_search(item))
+
+
+def _is_search(item: JSON) -> bool:
+    """Whether an output item is a search, which is billed; opening a page it found is not."""
+    if not isinstance(item, dict) or item.get("type") != "web_search_call":
+        return False
+    action = item.get("action")
+    return not isinstance(action, dict) or action.get("type") == "search"
 
 
 def _take(whole: int, part: int | None) -> tuple[int, int]:

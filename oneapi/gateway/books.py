@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from oneapi.errors import ApiError, StoreError
 from oneapi.gateway.state import Counters
+from oneapi.ledger.accounts import Budget
 from oneapi.ledger.door import Door, Permit
 from oneapi.ledger.record import Record
 
@@ -19,13 +20,18 @@ async def written(committed: asyncio.Future[None]) -> None:
     try:
         await committed
     except StoreError as error:
-        raise ApiError(
-            503,
-            "the gateway cannot write its ledger at the moment; nothing was charged",
-            code=LEDGER_UNAVAILABLE,
-            kind="server_error",
-            headers={"retry-after": "5"},
-        ) from error
+        raise unavailable() from error
+
+
+def unavailable() -> ApiError:
+    """The ledger cannot be written, and without it nothing is answered."""
+    return ApiError(
+        503,
+        "the gateway cannot write its ledger at the moment; nothing was charged",
+        code=LEDGER_UNAVAILABLE,
+        kind="server_error",
+        headers={"retry-after": "5"},
+    )
 
 
 class Books:
@@ -35,18 +41,23 @@ class Books:
         self.door = door
         self._counters = counters
         self._access = access
+        self.touched: Callable[[str, Iterable[Budget]], None] | None = None
+        """Told of every settled request's user and the budgets it was held of; must not block."""
 
     def settle(self, permit: Permit | None, record: Record) -> asyncio.Future[None]:
         """Post the record and give the permit back; the future is done once it is committed.
 
         Counters and access line come with the commit: they tell what the ledger tells.
         """
+        if self.touched is not None and permit is not None and permit.holds:
+            self.touched(record.user, [budget for budget, _ in permit.wants])
         committed = self.door.settle(permit, record)
         committed.add_done_callback(lambda done: self._tell(done, record))
         return committed
 
     def _tell(self, committed: asyncio.Future[None], record: Record) -> None:
-        if committed.cancelled() or committed.exception() is not None:
+        # Cancelled: whoever waited for the commit has left, the record is written all the same.
+        if not committed.cancelled() and committed.exception() is not None:
             record = replace(record, status=503, error_code=LEDGER_UNAVAILABLE, usage_source="none")
         self._count(record)
         self._access(record)

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime, tzinfo
 from ipaddress import ip_network
 
 from oneapi.config import schema
 from oneapi.config.findings import Finding
 from oneapi.config.load import Loaded
 from oneapi.errors import ConfigError, Problem
+from oneapi.gateway import notify_check
+from oneapi.gateway.budgets import bounds_of, limits_of, tightest
+from oneapi.gateway.callers import Callers, model_budgets
 from oneapi.gateway.carriers import Carriers
 from oneapi.gateway.globs import Globs, is_glob
-from oneapi.gateway.snapshot import Alias, Caller, Channel, Grant, Key, Policy, Route, Snapshot
+from oneapi.gateway.pricing import price_list
+from oneapi.gateway.snapshot import Alias, Channel, Grant, Key, Policy, Route, Snapshot
 from oneapi.ledger.base import DeclaredKind
-from oneapi.ledger.prices import PriceTable, Rule, rule_from_decimals
 from oneapi.net.base import Carrier, Timeouts
 from oneapi.providers.account import key_fingerprint
 from oneapi.providers.auth.base import SignIn
@@ -29,9 +31,6 @@ from oneapi.wire.json import JSON, encode
 
 Declare = Callable[[DeclaredKind, Mapping[str, str | None]], Mapping[str, int]]
 """Stable ids for declared names of a kind: `SqliteStore.declare`."""
-
-ANONYMOUS = "anonymous"
-DEFAULT_GROUP = "default"
 
 
 def build(
@@ -43,7 +42,8 @@ def build(
     """
     settings = loaded.settings
     ids = _declare_all(settings, declare)
-    prices, problems = _prices(loaded)
+    prices, problems = price_list(loaded, catalog)
+    problems += notify_check.problems(loaded)
     channels: dict[str, Channel] = {}
     for name, table in settings.channels.items():
         if not table.enabled or name in loaded.dropped_channels:
@@ -58,6 +58,8 @@ def build(
     if problems:
         raise ConfigError(problems)
     policies = {name: _policy(name, table) for name, table in settings.policies.items()}
+    callers = Callers(settings)
+    keyless = settings.server.anonymous
     return Snapshot(
         settings=settings,
         revision=loaded.revision,
@@ -65,26 +67,24 @@ def build(
         channels=channels,
         channels_by_id={c.id: c for c in channels.values()},
         aliases={n: _alias(n, m) for n, m in settings.models.items() if m.enabled},
-        grants=_grants(settings, policies),
-        anonymous=_anonymous(settings, policies),
+        grants=_grants(settings, callers, policies),
+        anonymous=None if keyless is None else callers.anonymous(policies[keyless]),
         trusted_proxies=tuple(ip_network(n, strict=False) for n in settings.server.trusted_proxies),
         prices=prices,
         warnings=[str(p) for p in loaded.problems],
+        model_budgets=model_budgets(settings),
+        zone=zone(settings),
+        policies=policies,
     )
 
 
-def _prices(loaded: Loaded) -> tuple[PriceTable, list[Problem]]:
-    """The file's prices, ready to be looked up, and those that are no prices."""
-    rules: dict[str, Rule] = {}
-    problems: list[Problem] = []
-    for name, price in loaded.settings.prices.items():
-        try:
-            rules[name] = _rule(name, price)
-        except ValueError as error:
-            key, _, words = str(error).partition(": ")
-            path = ("prices", name, key.rpartition(".")[2])
-            problems.append(loaded.documents.problem(Finding(path, words)))
-    return PriceTable(rules), problems
+def zone(settings: schema.Settings) -> tzinfo:
+    """The operator's time zone."""
+    if settings.site.timezone == "UTC":
+        return UTC
+    import zoneinfo  # on use: few files name a zone
+
+    return zoneinfo.ZoneInfo(settings.site.timezone)
 
 
 def _placed(loaded: Loaded, channel: str, problem: Problem) -> Problem:
@@ -150,6 +150,9 @@ def _channel(
         discover=_discovers(preset, models) if table.discover is None else table.discover,
         think_tags=_tag(table.think_tags),
         hidden=(*table.headers.values(), *account.hidden),
+        limits=limits_of("channel", name, table),
+        budgets=tightest(bounds_of("channel", name, table, settings.site)),
+        drains=(table.on_disconnect or settings.server.on_disconnect) == "drain",
     )
 
 
@@ -210,21 +213,20 @@ def _policy(name: str, table: schema.Policy) -> Policy:
         in_path=table.in_path,
         store_responses=table.store_responses,
         store_responses_ttl_s=table.store_responses_ttl,
+        log_bodies=table.log_bodies,
     )
 
 
-def _grants(settings: schema.Settings, policies: Mapping[str, Policy]) -> dict[str, Grant]:
+def _grants(
+    settings: schema.Settings, callers: Callers, policies: Mapping[str, Policy]
+) -> dict[str, Grant]:
     """Every key's hash and what it opens."""
+    users = {name: callers.declared(name) for name in settings.users}
     grants: dict[str, Grant] = {}
     for name, token in settings.tokens.items():
         user = settings.users[token.user]
-        caller = Caller(
-            user=token.user,
-            token=name,
-            group=user.group,
-            role=user.role,
-            policy=policies[token.policy],
-            ratio_millionths=_ratio(settings, user.group),
+        caller = callers.caller(
+            users[token.user], callers.declared_token(name), policies[token.policy]
         )
         refusal = ""
         if not token.enabled:
@@ -238,33 +240,6 @@ def _grants(settings: schema.Settings, policies: Mapping[str, Policy]) -> dict[s
             grant = Grant(caller, min(ends, default=0), refusal)
             grants[key.key.removeprefix("sha256:")] = grant
     return grants
-
-
-def _anonymous(settings: schema.Settings, policies: Mapping[str, Policy]) -> Caller | None:
-    name = settings.server.anonymous
-    if name is None:
-        return None
-    return Caller(
-        user=ANONYMOUS,
-        token="",
-        group=DEFAULT_GROUP,
-        role="user",
-        policy=policies[name],
-        ratio_millionths=_ratio(settings, DEFAULT_GROUP),
-        anonymous=True,
-    )
-
-
-def _ratio(settings: schema.Settings, group: str) -> int:
-    """A group's ratio in millionths; an undeclared group is the implicit `default`."""
-    table = settings.groups.get(group)
-    return int((table.ratio if table else Decimal(1)) * 1_000_000)
-
-
-def _rule(name: str, price: schema.Price) -> Rule:
-    return rule_from_decimals(
-        f"prices.{name}", input=price.input, output=price.output, cache_read=price.cache_read
-    )
 
 
 def _ms(moment: datetime | None) -> int:

@@ -10,6 +10,7 @@ from oneapi.gateway.answering import Answering, content_type, rest_of
 from oneapi.gateway.failures import WORDS, carrier_failure, error_inside, failure
 from oneapi.gateway.job import Job
 from oneapi.gateway.meter import SPEECH
+from oneapi.gateway.pictures import IMAGES, made
 from oneapi.gateway.snapshot import Key, Target
 from oneapi.gateway.wraps import BEDROCK, Unwrapping
 from oneapi.net.base import CarrierError, Reply
@@ -57,6 +58,8 @@ class ByteLane:
         )
         if problem is not None:
             raise failure(job, problem, original=reply.status)
+        if job.operation.name in IMAGES:
+            meter.variant = made(body, meter.variant)
         meter.answer = b"" if meter.usage is not None and meter.usage.output_tokens else body
         if target.renamed:
             body = job.dialect.rename_response(body, target.asked)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from oneapi.gateway.snapshot import Caller, Channel, Discovered, Snapshot
-from oneapi.ledger.prices import Rule
+from oneapi.ledger.prices import Price
 from oneapi.providers.facts import facts_for
 
 
@@ -16,7 +16,7 @@ class Card:
 
     `context` and `max_output` are tokens, 0 where the catalog does not know them. `inputs` and
     `outputs` are modalities (text, image, audio, video, file), `abilities` what it can do beside
-    answering: tools, reasoning, json.
+    answering: tools, reasoning, json. `price` is what this caller pays; None: nothing is known.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Card:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     abilities: tuple[str, ...] = ()
-    rule: Rule | None = None
+    price: Price | None = None
 
 
 def cards(snapshot: Snapshot, caller: Caller, discovered: Discovered) -> Iterator[Card]:
@@ -51,9 +51,9 @@ def _card(
         return Card(name, owner)
     channel, model = place
     facts = facts_for(model)
-    rule = snapshot.prices.find(name, model, local=channel.preset.local)
+    price = snapshot.price(channel, name, model, caller.ratio_millionths)
     if facts is None:
-        return Card(name, owner, rule=rule)
+        return Card(name, owner, price=price)
     return Card(
         name,
         owner,
@@ -62,7 +62,7 @@ def _card(
         facts.inputs,
         facts.outputs,
         facts.abilities,
-        rule,
+        price,
     )
 
 

@@ -19,12 +19,20 @@ from oneapi.gateway import history
 from oneapi.gateway.books import Books
 from oneapi.gateway.build import build
 from oneapi.gateway.carriers import Carriers
+from oneapi.gateway.departures import Departures
 from oneapi.gateway.discovery import Discovery
+from oneapi.gateway.keepbodies import Bodies
+from oneapi.gateway.notify import Notifier
+from oneapi.gateway.people import People
 from oneapi.gateway.relay import Relay
+from oneapi.gateway.roster import Roster
+from oneapi.gateway.sharing import carry_names, refuse_shared_names
 from oneapi.gateway.snapshot import Snapshot
 from oneapi.gateway.state import State
 from oneapi.gateway.stored import Stored
+from oneapi.ledger.changes import Changed
 from oneapi.ledger.door import Door
+from oneapi.ledger.purge import Purge
 from oneapi.ledger.record import Record
 from oneapi.ledger.store_sqlite import SqliteStore
 from oneapi.providers.catalog import Preset
@@ -82,11 +90,25 @@ class Gateway:
         self.carriers = Carriers()
         self.books = Books(Door(store), self.state.counters, access)
         self.relay = Relay(self.state, self.books)
+        self.departures = Departures()
         self.stored = Stored(store)
+        self.purging = Purge(store)
+        self.bodies = Bodies(store.path)
         self.loading = Loading(read)
         self.loaded = loaded
-        self.snapshot: Snapshot = build(loaded, catalog, store.declare, self.carriers)
+        self.snapshot: Snapshot = self._build(loaded)
+        self.books.door.zone = self.snapshot.zone
+        self.state.roster = Roster(store.path)
+        self.state.roster.load()
+        self.people = People(store, lambda: self.snapshot.settings, roster=self.state.roster)
         self._at_start = _fixed(self.snapshot)
+        self.notifier = Notifier(
+            store,
+            settings=lambda: self.snapshot.settings,
+            zone=lambda: self.snapshot.zone,
+            email_of=self._email_of,
+        )
+        self.books.touched = self.notifier.touched
         self.discovery = Discovery(self.state)
         self.draining = False
         self._remember(loaded, "start", "applied")
@@ -94,14 +116,53 @@ class Gateway:
     async def run(self) -> None:
         """Background work until cancelled: discovery, and closing what a reload retired."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.books.door.run())
             group.create_task(self.discovery.run(lambda: self.snapshot))
+            group.create_task(self.state.roster.follow(self._heard))
+            group.create_task(self.notifier.run())
             group.create_task(self._housekeep())
+
+    def _build(self, loaded: Loaded) -> Snapshot:
+        """Blocks. Raises `ConfigError`."""
+        refuse_shared_names(loaded, self.store)
+        snapshot = build(loaded, self.catalog, self.store.declare, self.carriers)
+        carry_names(loaded, self.store)
+        return snapshot
+
+    def _heard(self, changed: Changed) -> None:
+        """Another process changed users or tokens: a deleted one's name is not theirs any more."""
+        if changed.users is None or any(person.deleted_ms for person in changed.people):
+            self.store.forget_names()
+
+    def _email_of(self, user: str) -> str | None:
+        """A registered user's address, if it is verified (D15)."""
+        person = self.state.roster.person(user) if self.state.roster is not None else None
+        return person.email if person is not None and person.email_verified else None
 
     async def _housekeep(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self.carriers.close_retired(self.state.flights)
             await self.stored.purge(time.time_ns() // 1_000_000)
+            self.relay.gate.sweep()
+            await self._tend_people()
+            await self._keep_small()
+
+    async def _keep_small(self) -> None:
+        logs = self.snapshot.settings.logs
+        try:
+            self.bodies.follow(self.loaded)
+            await self.purging.step(keep_s=logs.keep, max_size=logs.max_size)
+        except OneApiError as error:  # the next turn tries again
+            log.error("old records are not purged: %s", error)
+
+    async def _tend_people(self) -> None:
+        if self.store.health() is not None:  # told elsewhere, once
+            return
+        try:
+            await self.people.chores()
+        except OneApiError as error:  # the next turn tries again
+            log.error("invitations are not paid, deletions not cleared up: %s", error)
 
     async def reload(self, origin: str, *, rerun_commands: bool = False) -> Outcome:
         """Read, check, build, swap. A file that does not load leaves everything as it is.
@@ -115,9 +176,8 @@ class Gateway:
                     self.loaded = loaded
                     self._recovered()
                     return Outcome(True, False, loaded.revision, self._messages(self.snapshot))
-                snapshot = await asyncio.to_thread(
-                    build, loaded, self.catalog, self.store.declare, self.carriers
-                )
+                snapshot = await asyncio.to_thread(self._build, loaded)
+                await self.state.roster.refresh()  # users may have other names now
             except ConfigError as error:
                 return await self._rejected(origin, error)
             except (OneApiError, OSError, ValueError) as error:
@@ -126,6 +186,7 @@ class Gateway:
 
     async def _swap(self, origin: str, loaded: Loaded, snapshot: Snapshot) -> Outcome:
         self.snapshot = snapshot
+        self.books.door.zone = snapshot.zone
         self.loaded = loaded
         self.state.forget(set(snapshot.channels))
         self.carriers.retire((c.carrier for c in snapshot.channels.values()), self.state.flights)
@@ -178,6 +239,8 @@ class Gateway:
 
     async def aclose(self) -> None:
         await self.carriers.aclose()
+        self.state.roster.close()
+        self.bodies.close()
         self.store.close()
 
 

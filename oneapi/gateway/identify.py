@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from oneapi.errors import ApiError
-from oneapi.gateway.snapshot import Caller, Channel, Network, Policy, Snapshot
+from oneapi.gateway.snapshot import Caller, Channel, Grant, Network, Policy, Snapshot
 from oneapi.gateway.state import State
 
 PROXY_MARKS = (b"forwarded", b"x-forwarded-", b"x-real-ip", b"via")
@@ -104,8 +104,8 @@ def identify(
     if not presented or (
         not presented.startswith("sk-") and _may_be_anonymous(snapshot, headers, peer)
     ):
-        if presented and key_hash(presented) in snapshot.grants:
-            identity = _known(snapshot, presented, now_ms)
+        if presented and _grant(snapshot, state, key_hash(presented)) is not None:
+            identity = _known(snapshot, state, presented, now_ms)
         else:
             identity = Identity(_anonymous(snapshot, headers, peer))
     else:
@@ -119,7 +119,7 @@ def identify(
                 headers={"retry-after": str(wait), "x-should-retry": "false"},
             )
         try:
-            identity = _known(snapshot, presented, now_ms)
+            identity = _known(snapshot, state, presented, now_ms)
         except ApiError as error:
             if error.code == "invalid_api_key":
                 state.key_guard.failed(peer.address)
@@ -128,13 +128,18 @@ def identify(
     return identity
 
 
-def _known(snapshot: Snapshot, presented: str, now_ms: int) -> Identity:
+def _grant(snapshot: Snapshot, state: State, hash: str) -> Grant | None:
+    """What a key opens: one of the file's first, else one that was issued at run time."""
+    return snapshot.grants.get(hash) or state.roster.find(snapshot, hash)
+
+
+def _known(snapshot: Snapshot, state: State, presented: str, now_ms: int) -> Identity:
     """The grant of a key, or of its first part with the rest as a pinned channel (D13, D36)."""
-    grant = snapshot.grants.get(key_hash(presented))
+    grant = _grant(snapshot, state, key_hash(presented))
     pinned: Channel | None = None
     if grant is None:
         head, dash, rest = presented.removeprefix("sk-").partition("-")
-        grant = snapshot.grants.get(key_hash(head)) if dash else None
+        grant = _grant(snapshot, state, key_hash(head)) if dash else None
         if grant is None:
             raise _wrong_key()
         pinned = _pin(snapshot, grant.caller, rest)

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from oneapi.dialects.base import ChatFace, ClientDialect, Operation, Stamp, TaskFace
 from oneapi.gateway.bodies import Body
+from oneapi.gateway.demand import Demand
 from oneapi.gateway.meter import Meter
+from oneapi.gateway.queueing import Limiter
 from oneapi.gateway.state import Flight
 from oneapi.ir import ChatRequest, Envelope
 from oneapi.net.base import Headers
@@ -64,6 +66,12 @@ class Job:
     notes: dict[bytes, bytes] = field(default_factory=dict)  # headers for the client, by name
     honoured: frozenset[str] = frozenset()  # members that the gateway itself heeds: not dropped
     key: str = ""  # the fingerprint of the channel's key in use
+    head: list[tuple[bytes, bytes]] = field(default_factory=list)  # of every answer, errors too
+    demand: Demand | None = None  # what is held for it, where something is
+    input_tokens: int = -1  # estimated, once
+    turn: Limiter | None = None  # whose line has just called it
+    waits_until: float = 0.0  # `time.monotonic()` until which it may wait for a channel
+    max_output: int = 0  # tokens that each answer is shortened to, 0 where it is not
 
     @property
     def head_is_out(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -15,10 +15,14 @@ from oneapi import estimate
 from oneapi.dialects.base import ClientDialect, Operation
 from oneapi.dialects.openai_usage import parse_usage
 from oneapi.gateway.books import Books
+from oneapi.gateway.keepbodies import Copy
+from oneapi.gateway.pictures import IMAGES, picture_price
+from oneapi.gateway.queueing import Seat
 from oneapi.gateway.snapshot import Caller, Snapshot, Target
+from oneapi.gateway.spent import cleaned
 from oneapi.ir import Usage
 from oneapi.ledger.door import Permit
-from oneapi.ledger.prices import cost
+from oneapi.ledger.prices import Price
 from oneapi.ledger.record import Record, new_id
 from oneapi.wire.json import JSON, MalformedJSON, decode
 
@@ -31,6 +35,8 @@ SPEECH = "speech"
 """Where the request says what is used: the characters of its text."""
 CHAT = "chat"
 UNPRICED = "unpriced"
+COUNTING = "count_tokens"
+"""An endpoint that uses nothing, whatever a request costs."""
 SLACK = 8
 """Tokens of an answer below which a provider that counted none of a whole one is believed."""
 UNSERVED = frozenset({"refused", "failed", "cancelled"})
@@ -62,6 +68,8 @@ class Meter:
     started_ns: int = field(default_factory=time.monotonic_ns)
     caller: Caller | None = None
     permit: Permit | None = None
+    seats: Sequence[Seat] = ()  # at the caller's limiters
+    channel_seat: Seat | None = None
     model: str = ""
     stream: bool = False
     target: Target | None = None
@@ -75,7 +83,11 @@ class Meter:
     answer: bytes = b""  # a whole answer, likewise
     usage: Usage | None = None
     tap: Measured | None = None
+    variant: tuple[str, str] = ("", "")  # size and quality of pictures that are to be made
     settled: bool = False
+    left: bool = False  # the client is gone, the provider's answer was read all the same
+    detached: bool = False  # its client's task is over: another one ends it
+    copy: Copy | None = None  # its bodies, where its policy has them kept
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -93,11 +105,33 @@ class Meter:
         """Post the one record of this request; the future is done once it is committed."""
         record = self._record(status, settlement, error_code)
         self.settled = True
+        for seat in self.seats:
+            seat.spent(record.usage)
+        if self.channel_seat is not None:
+            self.channel_seat.spent(record.usage)
         return record, books.settle(self.permit, record)
+
+    def close(self, books: Books) -> None:
+        """The request is over: whatever it still has is given back. More calls do nothing."""
+        for seat in self.seats:
+            seat.leave()
+        if self.channel_seat is not None:
+            self.channel_seat.leave()
+        if self.permit is not None and not self.settled:
+            books.door.release(self.permit)
+        if self.copy is not None:
+            channel = self.target.channel if self.target is not None else None
+            self.copy.close(*(channel.all_secrets if channel is not None else ()))
 
     def _record(self, status: int, settlement: Settlement, error_code: str) -> Record:
         usage, source = self._usage(settlement, ended=settlement == "complete" and not error_code)
-        cost_nanousd, rule = self._cost(usage, charged=source != "none")
+        usage = cleaned(usage)
+        if self.left:
+            status, settlement, error_code = 499, "client_left", "client_left"
+        price, rule = self._price(
+            charged=source != "none", served=settlement == "complete" and status < 400
+        )
+        cost_nanousd = price.cost(usage) if price is not None else None if rule else 0
         caller, target = self.caller, self.target
         now = time.monotonic_ns()
         return Record(
@@ -130,6 +164,7 @@ class Meter:
             attempts=self.attempts,
             request_id=self.request_id,
             client=self.client,
+            price=price,
         )
 
     def _usage(
@@ -189,13 +224,17 @@ class Meter:
             return 0
         return estimate.message_tokens(body)
 
-    def _cost(self, usage: Usage, *, charged: bool) -> tuple[int | None, str]:
-        """Nano-dollars and the rule's name. An unpriced model costs null, a local one nothing
-        (D26).
+    def _price(self, *, charged: bool, served: bool) -> tuple[Price | None, str]:
+        """The price and its id; none for what nothing prices, and "" where nothing was used
+        (D26). A price of the request itself is due where it was served, whatever was counted.
         """
-        if self.target is None or self.caller is None or not charged:
-            return 0, ""
-        rule = self.target.rule
-        if rule is None:
+        if self.target is None or self.caller is None or self.endpoint == COUNTING:
+            return None, ""
+        price = self.target.price
+        if not charged and not (served and price is not None and price.rule.rates.request):
+            return None, ""
+        if price is None:
             return None, UNPRICED
-        return cost(rule, usage, self.caller.ratio_millionths), rule.name
+        if price.rule.images and self.operation is not None and self.operation.name in IMAGES:
+            price = picture_price(price, *self.variant)
+        return price, price.id

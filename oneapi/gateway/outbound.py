@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from oneapi.dialects.anthropic_hosted import allowed_betas, strip_fields
 from oneapi.dialects.base import Outgoing
+from oneapi.dialects.base_edit import shortened
 from oneapi.dialects.openai_chat_restore import restore_reasoning
 from oneapi.gateway.bodies import Body, JsonBody, edited
 from oneapi.gateway.job import Job
@@ -38,7 +39,7 @@ async def call_for(
     body: bytes | AsyncIterator[bytes]
     if outgoing is None:
         operation, stream = lane.operation, job.envelope.stream
-        own = _otherwise(job, lane, _remembering(job, target, recall))
+        own = _otherwise(job, lane, _shortened(job, lane, _remembering(job, target, recall)))
         body, length = own.render(target, job.envelope)
         lines = request_headers(job.headers, (*job.body.headers, *account.headers(key.secret)))
         lines += _missing(job, lines)
@@ -90,6 +91,16 @@ def _stripped(job: Job, lane: Lane, account: Account, body: bytes) -> bytes:
         return body
     _note(job, names)
     return join(kept)
+
+
+def _shortened(job: Job, lane: Lane, body: Body) -> Body:
+    """The body with an answer no longer than what is left to pay for, where that is less."""
+    if not (job.max_output and isinstance(body, JsonBody)):
+        return body
+    names = job.operation.limits
+    usual = lane.hints.limit_field if lane.hints.limit_field in names else names[0]
+    found = shortened(body.members, names, job.max_output, usual=usual, budget=job.operation.budget)
+    return replace(body, raw=join(found), members=found)
 
 
 def _otherwise(job: Job, lane: Lane, body: Body) -> Body:

@@ -36,14 +36,18 @@ from oneapi.gateway.fetching import Fetches, OnUse
 from oneapi.gateway.heartbeat import EVERY_S, Heartbeat
 from oneapi.gateway.job import Job
 from oneapi.gateway.lanes import CHAT
+from oneapi.gateway.limits import Gate, earliest
 from oneapi.gateway.listening import Listening
 from oneapi.gateway.outbound import call_for
+from oneapi.gateway.queueing import Full
 from oneapi.gateway.recall import Recall
 from oneapi.gateway.snapshot import Key, Target
 from oneapi.gateway.state import State
 from oneapi.gateway.tasklane import TaskLane, fitting, read
 from oneapi.gateway.translate import MAX_NOTE, TranslateLane
+from oneapi.ledger.door import Shortage
 from oneapi.net.base import Call, CarrierError, Origin, Reply
+from oneapi.net.shared import ClientGone
 from oneapi.providers.account import Account, classify
 
 __all__ = ["Job", "Relay"]
@@ -75,6 +79,7 @@ class Relay:
         ping_every_s: float = EVERY_S,
     ) -> None:
         self._state = state
+        self.gate = Gate(books.door)
         self.recall = Recall()
         self._ping_every_s = ping_every_s
         answering = Answering(books)
@@ -99,20 +104,53 @@ class Relay:
 
     async def _run(self, job: Job, targets: Sequence[Target]) -> None:
         last: ApiError | None = None
-        for target in policy.order(targets, self._state):
-            for key in policy.live_keys(target.channel, self._state, job.meter.time_ms):
-                if job.meter.attempts >= policy.MAX_ATTEMPTS:
-                    break
-                try:
-                    return await self._attempt(job, target, key)
-                except UpstreamError as error:
-                    last = error
-                    if not error.retryable:
-                        raise
-                    if error.code == "upstream_unreachable":
-                        self._state.skip(target.channel.name)
-                        break  # another key of an account that cannot be reached is no help
+        order: Sequence[Target] = policy.order(targets, self._state)
+        while True:
+            full: list[tuple[Target, Full | Shortage]] = []
+            for target in order:
+                found = await self._try(job, target)
+                if found is None:
+                    return
+                if isinstance(found, ApiError):
+                    last = found
+                else:
+                    full.append((target, found))
+            if not full:
+                break
+            if not await self.gate.await_channel(job, full):
+                last = last or earliest(job, full)
+                break
+            order = [target for target, _ in full]
         raise last or no_key()
+
+    async def _try(self, job: Job, target: Target) -> ApiError | Full | Shortage | None:
+        """Ask a target, key by key. None where it answered; else what its last key got, or why its
+        channel has no room for another call. Raises what no other target can do better.
+        """
+        channel = target.channel
+        last: ApiError | None = None
+        for key in policy.live_keys(channel, self._state, job.meter.time_ms):
+            if job.meter.attempts >= policy.MAX_ATTEMPTS:
+                break
+            if job.meter.left:  # nobody is there for whom another call would be worth its price
+                raise ClientGone("the client left")
+            job.meter.channel_seat = None
+            if channel.bounded and (full := await self.gate.board(job, target)) is not None:
+                return last or full
+            try:
+                await self._attempt(job, target, key)
+                return None
+            except UpstreamError as error:
+                last = error
+                if not error.retryable or job.meter.left:
+                    raise
+                if error.code == "upstream_unreachable":
+                    self._state.skip(channel.name)
+                    break  # another key of an account that cannot be reached is no help
+            finally:
+                if channel.bounded:
+                    self.gate.alight(job, target)
+        return last or no_key()
 
     async def _attempt(self, job: Job, target: Target, key: Key) -> None:
         target = fitting(job, target)

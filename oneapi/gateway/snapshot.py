@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Network
 
 from oneapi.config.schema import Settings
+from oneapi.gateway.budgets import Limits
 from oneapi.gateway.globs import Globs
 from oneapi.gateway.lanes import Lane, Wanted, lane_for
-from oneapi.ledger.prices import PriceTable, Rule
+from oneapi.ledger.accounts import Budget
+from oneapi.ledger.pricelist import PriceList
+from oneapi.ledger.prices import Price
 from oneapi.net.base import Carrier, Timeouts
 from oneapi.providers.account import Account
 from oneapi.providers.catalog import Preset
@@ -61,6 +65,19 @@ class Channel:
     discover: bool
     think_tags: str = ""  # the tag's name, "" where thoughts are not in the text
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    limits: Limits | None = None
+    budgets: tuple[Budget, ...] = ()
+    drains: bool = False  # whether a call is read to its end when its client leaves
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anything limits it."""
+        return self.limits is not None or bool(self.budgets)
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """All of its keys, and the channel's own headers."""
+        return (*(key.secret for key in self.keys), *self.hidden)
 
     def secrets(self, key: Key) -> tuple[str, ...]:
         """What must not leave in an error's text: the key in use, and the channel's own headers."""
@@ -87,7 +104,7 @@ class Target:
     model: str
     weight: int
     priority: int
-    rule: Rule | None
+    price: Price | None
     lane: Lane
     think_tags: str = ""
 
@@ -127,6 +144,8 @@ class Policy:
     in_path: bool = False
     store_responses: bool = False
     store_responses_ttl_s: int = 0
+    log_bodies: bool = False
+    narrowed: tuple[str, ...] = ()  # by what a token makes `models` narrower than the file's
 
     def allows_endpoint(self, name: str) -> bool:
         if self.endpoints is None:
@@ -136,7 +155,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a token and its user, or the built-in anonymous one."""
+    """Who asks: a token and its user, or the built-in anonymous one; and what it may take."""
 
     user: str
     token: str
@@ -145,6 +164,9 @@ class Caller:
     policy: Policy
     ratio_millionths: int
     anonymous: bool = False
+    limits: tuple[Limits, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    queue_s: float = 0.0  # seconds that a request may wait for a limit to free
 
     @property
     def admin(self) -> bool:
@@ -176,9 +198,12 @@ class Snapshot:
     grants: Mapping[str, Grant]
     anonymous: Caller | None
     trusted_proxies: tuple[Network, ...]
-    prices: PriceTable
+    prices: PriceList
     warnings: Sequence[str]
-    _resolved: dict[tuple[str, str, str, str], tuple[int, Resolution]] = field(default_factory=dict)
+    model_budgets: Mapping[str, tuple[Budget, ...]] = field(default_factory=dict)
+    zone: tzinfo = UTC  # where days, weeks and months begin
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    _resolved: dict[tuple[object, ...], tuple[int, Resolution]] = field(default_factory=dict)
 
     MAX_RESOLVED = 20_000
 
@@ -186,7 +211,8 @@ class Snapshot:
         self, model: str, caller: Caller, wanted: Wanted, discovered: Discovered
     ) -> Resolution:
         """Every target that may answer, in the file's order; empty when there is none."""
-        key = (model, caller.group, caller.policy.name, wanted.operation.name)
+        policy = caller.policy
+        key = (model, caller.group, policy.name, policy.narrowed, wanted.operation.name)
         hit = self._resolved.get(key)
         if hit is not None and hit[0] == discovered.generation:
             return hit[1]
@@ -208,7 +234,7 @@ class Snapshot:
                 return ()
             return tuple(t for r in alias.routes if (t := self._route(r, model, caller, wanted)))
         found = (
-            self._target(c, model, model, wanted)
+            self._target(c, model, model, wanted, caller)
             for c in self.channels.values()
             if self.may_use(c, caller)
             and c.serves(model, discovered.models.get(c.name, frozenset()))
@@ -219,10 +245,16 @@ class Snapshot:
         channel = self.channels.get(route.channel)
         if channel is None or not self.may_use(channel, caller):
             return None
-        return self._target(channel, asked, route.model or asked, wanted, route)
+        return self._target(channel, asked, route.model or asked, wanted, caller, route)
 
     def _target(
-        self, channel: Channel, asked: str, name: str, wanted: Wanted, route: Route | None = None
+        self,
+        channel: Channel,
+        asked: str,
+        name: str,
+        wanted: Wanted,
+        caller: Caller,
+        route: Route | None = None,
     ) -> Target | None:
         model = channel.model_map.get(name, name)
         alias = self.aliases.get(asked)
@@ -232,12 +264,25 @@ class Snapshot:
             return None
         weight = channel.weight if route is None or route.weight is None else route.weight
         priority = channel.priority if route is None or route.priority is None else route.priority
-        rule = self.prices.find(asked, model, local=channel.preset.local)
-        return Target(channel, asked, model, weight, priority, rule, lane, tags)
+        price = self.price(channel, asked, model, caller.ratio_millionths)
+        return Target(channel, asked, model, weight, priority, price, lane, tags)
 
-    def pinned(self, channel: Channel, model: str, wanted: Wanted) -> Target | None:
+    def price(self, channel: Channel, asked: str, model: str, ratio: int) -> Price | None:
+        """What `model` costs at a channel, for a group's ratio; None: nothing prices it."""
+        preset = channel.preset
+        rule = self.prices.find(
+            asked,
+            model,
+            channel=channel.name,
+            books=preset.price_books,
+            local=preset.local,
+            deployments=preset.deployments,
+        )
+        return self.prices.price(rule, ratio) if rule is not None else None
+
+    def pinned(self, channel: Channel, model: str, wanted: Wanted, caller: Caller) -> Target | None:
         """The one target of a request pinned to a channel; an alias keeps its name there."""
-        return self._target(channel, model, model, wanted)
+        return self._target(channel, model, model, wanted, caller)
 
     def may_use(self, channel: Channel, caller: Caller) -> bool:
         if channel.groups and caller.group not in channel.groups:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from oneapi.gateway.roster import Roster
 from oneapi.gateway.snapshot import Discovered
 
 SKIP_S = 2.0
@@ -94,6 +95,7 @@ class State:
         self.flights: dict[int, Flight] = {}
         self.key_guard = KeyGuard()
         self.counters = Counters()
+        self.roster = Roster()
         self._skip_until: dict[str, float] = {}
         self._key_turn: dict[str, int] = {}
 

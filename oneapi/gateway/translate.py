@@ -288,6 +288,8 @@ async def parsed(job: Job) -> ChatRequest:
     if job.chat is None:
         raw = job.body.text()
         job.chat = await Aside(len(raw))(_parse, job, raw)
+    if job.max_output:  # what is left does not pay for more
+        job.chat.max_output = job.max_output
     return job.chat
 
 

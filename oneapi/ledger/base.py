@@ -6,13 +6,35 @@ SQLite is the embedded store (`store_sqlite`); a shared database comes behind th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import concurrent.futures
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
+from oneapi.errors import StoreError
+from oneapi.ledger.leases import Turn, Turned
 from oneapi.ledger.record import Record
 
 DeclaredKind = Literal["channel", "user", "token", "group", "policy", "model"]
+
+
+Told: TypeAlias = Callable[[StoreError | None], None]
+"""Hears, on its event loop, that a record is committed, or why it could not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What others have done to the ledger, as far as it concerns this process.
+
+    `version` rises when anybody else has committed something. `short` are budgets of which
+    somebody has too little while this process has a lease, `others` says whether there is any
+    other process, `unwritten` whether this one has charges that the sums do not hold yet.
+    """
+
+    version: int
+    short: frozenset[int]
+    others: bool
+    unwritten: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +55,26 @@ class Store(Protocol):
         """Create or migrate, and begin to take records. Blocks. Raises `StoreError`."""
         ...
 
-    def append(self, record: Record) -> asyncio.Future[None]:
+    def append(self, record: Record, told: Told | None = None) -> asyncio.Future[None]:
         """Keep a record. Called on an event loop, where the future is done once it is committed.
 
         The future fails with `StoreError` where it cannot be. Cancelling it does not unwrite.
+        `told` hears of the outcome just before, also where the future was cancelled, and finds
+        the record's `charges` filled in.
         """
+        ...
+
+    def turn(self, asked: Turn) -> concurrent.futures.Future[Turned]:
+        """Lease, give back and add up, in one transaction. Fails with `StoreError`."""
+        ...
+
+    def look(self, now_ms: int) -> concurrent.futures.Future[Look]:
+        """See what others have done. Writes nothing; fails with `StoreError`."""
+        ...
+
+    @property
+    def renamings(self) -> int:
+        """Rises when `declare` has given a name to another thing."""
         ...
 
     def post(self, record: Record) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from sqlite_utils import Database
 
+from oneapi.ledger.prices import Price
 from oneapi.ledger.rows import storable
 
 MAX_NAME = 200
@@ -30,6 +32,18 @@ class Names:
             return None
         known = self._known.get((kind, name[:MAX_NAME]))
         return known if known is not None else self._intern(kind, name)
+
+    def price(self, price_rule: str, price: Price | None) -> int | None:
+        """The id of a price, its numbers kept with the first record that it priced."""
+        known = self._known.get(("price", price_rule))
+        if known is not None or price is None:
+            return known if known is not None else self.id("price", price_rule)
+        found = self.id("price", price_rule)
+        self._db.execute(
+            "INSERT INTO price_rules (id, body) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (found, price.body),
+        )
+        return found
 
     def forget(self) -> None:
         """Ask the database again: a renaming gave a name to another id."""
@@ -57,8 +71,26 @@ def find(db: Database, kind: str, name: str) -> int | None:
     return row[0] if row is not None else None
 
 
-def declare(db: Database, kind: str, names: Mapping[str, str | None]) -> dict[str, int]:
-    """Ids of declared names, their history carried over; runs within the caller's transaction.
+def number(db: Database, kind: str, name: str) -> int | None:
+    """The id of a name as records keep it, cut and cleaned."""
+    return find(db, kind, storable(name)[:MAX_NAME])
+
+
+def numbers(db: Database, name_id: int) -> list[int]:
+    """All ids that are shown under one name, its own first."""
+    rows = db.execute("SELECT id FROM names WHERE same_as = ?", (name_id,)).fetchall()
+    return [name_id, *(row[0] for row in rows)]
+
+
+Merge: TypeAlias = Callable[[Database, int, int], None]
+"""Carries over what belongs to the old id, the second is the new one."""
+
+
+def declare(
+    db: Database, kind: str, names: Mapping[str, str | None], merge: Merge | None = None
+) -> tuple[dict[str, int], bool]:
+    """Ids of declared names, their history carried over, and whether any name now means another
+    thing; runs within the caller's transaction.
 
     Where the new name is not known yet, the old name's row takes it. Where both are known (the
     file was saved with the new name first, and `was` was added later), the old row keeps its
@@ -66,7 +98,8 @@ def declare(db: Database, kind: str, names: Mapping[str, str | None]) -> dict[st
     Only names that once stood in a configuration are carried over: a client that asks for a model
     by an old name does not give its name to anything.
     """
-    for name, was in _renamings(db, kind, names):
+    renamings = _renamings(db, kind, names)
+    for name, was in renamings:
         db.execute("UPDATE names SET name = ? WHERE kind = ? AND name = ?", (name, kind, was))
     ids: dict[str, int] = {}
     for name in names:
@@ -78,10 +111,11 @@ def declare(db: Database, kind: str, names: Mapping[str, str | None]) -> dict[st
         found = find(db, kind, name)
         assert found is not None, "it was inserted above"
         ids[name] = found
+    merged = False
     for name, former in names.items():
         if former is not None and former not in names:
-            _merge(db, kind, former, ids[name])
-    return ids
+            merged |= _merge(db, kind, former, ids[name], merge)
+    return ids, bool(renamings) or merged
 
 
 def _renamings(db: Database, kind: str, names: Mapping[str, str | None]) -> list[tuple[str, str]]:
@@ -102,15 +136,18 @@ def _renamings(db: Database, kind: str, names: Mapping[str, str | None]) -> list
         del wanted[name]
 
 
-def _merge(db: Database, kind: str, was: str, into: int) -> None:
+def _merge(db: Database, kind: str, was: str, into: int, merge: Merge | None) -> bool:
     old = db.execute(
         "SELECT id FROM names WHERE kind = ? AND name = ? AND declared = 1", (kind, was)
     ).fetchone()
     if old is None or old[0] == into:
-        return
+        return False
     # What was merged into the old name before now belongs to the new one as well.
     db.execute("UPDATE names SET same_as = ? WHERE same_as = ?", (into, old[0]))
     db.execute(
         "UPDATE names SET same_as = ?, name = ?, declared = 0 WHERE id = ?",
         (into, f"{was} (#{old[0]})", old[0]),
     )
+    if merge is not None:
+        merge(db, old[0], into)
+    return True

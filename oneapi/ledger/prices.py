@@ -1,122 +1,234 @@
-"""What a request costs: integer nano-dollars, rounded up once a record (D26)."""
+"""What a request costs: integer nano-dollars, rounded up once a record (D26).
+
+A `Rule` is one price line, a `Price` that line with the caller's ratio, which is what a record
+refers to: by an id, under which the ledger keeps the numbers, so that any record can be computed
+again from its own row. How a rule is found for a model stands in `pricelist`.
+"""
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, Final
 
-from oneapi.ir import Usage
+from oneapi.ir import USAGE_BUCKETS, Usage
 
-NANO = 1_000_000_000
-RATIO_ONE = 1_000_000
+NANO: Final = 1_000_000_000
+"""Nano-dollars in a dollar."""
+RATIO_ONE: Final = 1_000_000
 """A group's ratio of 1, in millionths."""
-_DIVISOR = 1_000_000 * RATIO_ONE  # prices are per million tokens, ratios in millionths
+_MILLION: Final = 1_000_000
+_DIVISOR: Final = _MILLION * RATIO_ONE  # rates are per million, ratios in millionths
+MOST_UNITS: Final = 10**12
+"""A count above it is nonsense and is cut to it."""
+MOST_NANOUSD: Final = 2**62
+"""The most that one record can cost."""
+_NAME: Final = 120  # characters of a rule's name in a price's id
+
+_RATE_OF: Final[Mapping[str, tuple[str, int]]] = {
+    "input": ("input", 1),
+    "cache_read": ("cache_read", 1),
+    "cache_write_5m": ("cache_write", 1),
+    "cache_write_1h": ("cache_write_1h", 1),
+    "audio_in": ("audio_input", 1),
+    "image_in": ("image_input", 1),
+    "output": ("output", 1),
+    "reasoning": ("reasoning", 1),
+    "audio_out": ("audio_output", 1),
+    "images": ("image", _MILLION),
+    "audio_ms": ("second", _MILLION // 1000),
+    "characters": ("character", 1),
+    "searches": ("search", _MILLION),
+}
+"""Every bucket of `Usage`, the rate it is priced at, and how many of a million a unit is."""
+_COUNTS: Final = attrgetter(*USAGE_BUCKETS)
+_INPUTS: Final = USAGE_BUCKETS.index("image_in") + 1
+"""The first buckets are those of the input (a test holds it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Nano-dollars: per million tokens of each bucket and per million `character`s; per `image`
+    made, `second` of audio, `search` and `request`.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    audio_input: int = 0
+    image_input: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_output: int = 0
+    image: int = 0
+    second: int = 0
+    character: int = 0
+    search: int = 0
+    request: int = 0
+
+    def multipliers(self) -> tuple[int, ...]:
+        """Nano-dollars per million of each bucket of `Usage`, in the order of its fields."""
+        return tuple(getattr(self, rate) * unit for rate, unit in map(_RATE_OF.get, USAGE_BUCKETS))  # type: ignore[misc]
+
+
+RATES: Final[tuple[str, ...]] = tuple(f.name for f in fields(Rates))
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Other rates for requests whose input, cached tokens included, is above so many tokens."""
+
+    above: int
+    rates: Rates
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One price line: nano-dollars per million tokens. `name` is what the record keeps of it."""
+    """One price line. `name` says where it stands (`prices.gpt-5-mini`, `openai/gpt-5-mini`),
+    `table` is the date of the vendored table, "" for the operator's own lines.
+
+    `tiers` rise. `images` are prices of one image by what it is, in small letters: "1024x1536
+    high", a size or a quality; where nothing fits `rates.image` counts.
+    """
 
     name: str
-    input: int
-    output: int
-    cache_read: int
+    rates: Rates = field(default_factory=Rates)
+    tiers: tuple[Tier, ...] = ()
+    images: tuple[tuple[str, int], ...] = ()
+    table: str = ""
+    source: str = ""
+
+    def for_image(self, size: str, quality: str) -> Rule:
+        """The rule for images of that size and quality; itself where it prices none apart."""
+        if not self.images:
+            return self
+        priced, size, quality = dict(self.images), size.lower(), quality.lower()
+        for variant in (f"{size} {quality}", size, quality):
+            if variant in priced:
+                image = priced[variant]
+                return replace(
+                    self,
+                    name=f"{self.name} [{variant}]",
+                    rates=replace(self.rates, image=image),
+                    tiers=tuple(Tier(t.above, replace(t.rates, image=image)) for t in self.tiers),
+                    images=(),
+                )
+        return replace(self, images=())
+
+    @property
+    def dearest_image(self) -> int:
+        """Nano-dollars of the dearest image."""
+        return max(self.rates.image, *(price for _, price in self.images), 0)
 
 
-LOCAL = Rule("local", 0, 0, 0)
+LOCAL: Final = Rule("local")
 """What a channel on the operator's own machines costs where nothing prices it."""
 
 
-def rule_from_decimals(
-    name: str,
-    *,
-    input: Decimal | None = None,
-    output: Decimal | None = None,
-    cache_read: Decimal | None = None,
-) -> Rule:
-    """A rule from dollars per million tokens, to the last digit.
+class Price:
+    """A rule and the ratio of the caller's group, in millionths. Immutable; equal by its numbers.
 
-    What is missing costs nothing, but for `cache_read`, which then costs what input does. Raises
-    `ValueError` for a negative price and for one that is finer than a nano-dollar.
+    `id` is the rule's name and a digest of `body`, the JSON from which the price can be made
+    again (`from_body`).
     """
-    fresh = _nano(name, "input", input) if input is not None else 0
-    return Rule(
-        name,
-        input=fresh,
-        output=_nano(name, "output", output) if output is not None else 0,
-        cache_read=_nano(name, "cache_read", cache_read) if cache_read is not None else fresh,
-    )
 
+    __slots__ = ("_rates", "_tiers", "body", "id", "ratio", "rule")
 
-def _nano(name: str, key: str, dollars: Decimal) -> int:
-    if not dollars.is_finite() or dollars < 0:
-        raise ValueError(f"{name}.{key}: {dollars} is not a price")
-    numerator, denominator = dollars.as_integer_ratio()  # exact, whatever the decimal context
-    nano, rest = divmod(numerator * NANO, denominator)
-    if rest:
-        raise ValueError(f"{name}.{key}: {dollars} is finer than a nano-dollar (nine decimals)")
-    return nano
+    def __init__(self, rule: Rule, ratio_millionths: int = RATIO_ONE) -> None:
+        self.rule = rule
+        self.ratio = ratio_millionths
+        self.body = _body(rule, ratio_millionths)
+        digest = sha256(self.body.encode()).hexdigest()[:12]
+        self.id = f"{rule.name[:_NAME]}@{digest}"
+        self._rates = rule.rates.multipliers()
+        self._tiers = tuple(
+            (tier.above, tier.rates, tier.rates.multipliers()) for tier in reversed(rule.tiers)
+        )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Price) and self.body == other.body
 
-def cost(rule: Rule, usage: Usage, ratio_millionths: int = RATIO_ONE) -> int:
-    """Nano-dollars for what was used, rounded up once.
+    def __hash__(self) -> int:
+        return hash(self.body)
 
-    Stored prompts (`cache_write_*`), images and audio that were read cost what input does,
-    reasoning and audio that was made what output does. Images made, seconds, characters and
-    searches have no price here. A negative count, whoever sent it, counts as none: no refunds.
-    """
-    fresh = (
-        max(usage.input, 0)
-        + max(usage.cache_write_5m, 0)
-        + max(usage.cache_write_1h, 0)
-        + max(usage.audio_in, 0)
-        + max(usage.image_in, 0)
-    )
-    made = max(usage.output, 0) + max(usage.reasoning, 0) + max(usage.audio_out, 0)
-    total = fresh * rule.input + max(usage.cache_read, 0) * rule.cache_read + made * rule.output
-    return -(-total * ratio_millionths // _DIVISOR)
+    def __repr__(self) -> str:
+        return f"Price({self.body})"
 
+    def cost(self, usage: Usage) -> int:
+        """Nano-dollars of what was used, the request itself included, rounded up once.
 
-class PriceTable:
-    """The rules that apply, by model name or glob. Immutable; built with the configuration."""
-
-    __slots__ = ("_exact", "_globbed", "_globs")
-
-    def __init__(self, rules: Mapping[str, Rule]) -> None:
-        self._exact = {name: rule for name, rule in rules.items() if not _is_glob(name)}
-        # The glob that says most of the name wins; the order of the file decides among equals.
-        globs = sorted((name for name in rules if _is_glob(name)), key=lambda n: -_literals(n))
-        self._globbed = [rules[name] for name in globs]
-        joined = "|".join(f"({fnmatch.translate(name)})" for name in globs)
-        self._globs: re.Pattern[str] | None = re.compile(joined) if globs else None
-
-    def find(self, model: str, channel_model: str, *, local: bool) -> Rule | None:
-        """The rule for a request: exact names before globs, the asked name before the served one.
-
-        A local channel that nothing prices has the rule `LOCAL`; any other model that nothing
-        prices has None.
+        A negative count, whoever sent it, counts as none: there are no refunds.
         """
-        rule = self._exact.get(model) or self._exact.get(channel_model)
-        if rule is None:
-            rule = self._by_glob(model) or self._by_glob(channel_model)
-        if rule is None and local:
-            return LOCAL
-        return rule
+        counts = _COUNTS(usage)
+        rates, multipliers = self._at(counts)
+        total = rates.request * _MILLION
+        for count, rate in zip(counts, multipliers, strict=True):
+            if count > 0 and rate:
+                total += (count if count < MOST_UNITS else MOST_UNITS) * rate
+        return min(-(-total * self.ratio // _DIVISOR), MOST_NANOUSD)
 
-    def _by_glob(self, name: str) -> Rule | None:
-        match = self._globs.match(name) if self._globs is not None else None
-        if match is None or match.lastindex is None:
-            return None
-        return self._globbed[match.lastindex - 1]
+    def paid(self, nanousd: int) -> int:
+        """One of the rule's rates as this caller pays it, rounded up to a nano-dollar."""
+        return -(-nanousd * self.ratio // RATIO_ONE)
+
+    def steps(self, usage: Usage) -> Iterator[tuple[str, int, int]]:
+        """How the cost comes about: bucket, count, nano-dollars per million of it, before the
+        ratio; the buckets that count nothing are left out.
+        """
+        counts = _COUNTS(usage)
+        rates, multipliers = self._at(counts)
+        for bucket, count, rate in zip(USAGE_BUCKETS, counts, multipliers, strict=True):
+            if count > 0:
+                yield bucket, min(count, MOST_UNITS), rate
+        if rates.request:
+            yield "requests", 1, rates.request * _MILLION
+
+    def for_image(self, size: str, quality: str) -> Price:
+        """The price of requests for images of that size and quality."""
+        narrowed = self.rule.for_image(size, quality)
+        return self if narrowed is self.rule else Price(narrowed, self.ratio)
+
+    def _at(self, counts: tuple[int, ...]) -> tuple[Rates, tuple[int, ...]]:
+        if self._tiers:
+            # Each on its own: a negative count must not lower the tier.
+            tokens = sum([count for count in counts[:_INPUTS] if count > 0])
+            for above, rates, multipliers in self._tiers:
+                if tokens > above:
+                    return rates, multipliers
+        return self.rule.rates, self._rates
+
+    @classmethod
+    def from_body(cls, body: str) -> Price:
+        """The price that was written as `body`. Raises `ValueError` where it is none."""
+        try:
+            found = json.loads(body)
+            rule = Rule(
+                name=found["rule"],
+                rates=Rates(**found["rates"]),
+                tiers=tuple(Tier(t["above"], Rates(**t["rates"])) for t in found.get("tiers", ())),
+                images=tuple((name, price) for name, price in found.get("images", ())),
+                table=found.get("table", ""),
+            )
+            return cls(rule, found["ratio"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no price: {error}") from error
 
 
-def _is_glob(name: str) -> bool:
-    return any(c in name for c in "*?[")
+def _body(rule: Rule, ratio: int) -> str:
+    """The numbers as canonical JSON; rates of 0 are left out."""
+    body: dict[str, Any] = {"rule": rule.name, "ratio": ratio, "rates": _told(rule.rates)}
+    if rule.table:
+        body["table"] = rule.table
+    if rule.tiers:
+        body["tiers"] = [{"above": t.above, "rates": _told(t.rates)} for t in rule.tiers]
+    if rule.images:
+        body["images"] = [list(pair) for pair in rule.images]
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
-def _literals(pattern: str) -> int:
-    """How many characters a glob fixes; a set in brackets counts as one."""
-    return len(re.sub(r"\[[^]]+\]", "x", pattern).replace("*", "").replace("?", ""))
+def _told(rates: Rates) -> dict[str, int]:
+    return {name: rate for name in RATES if (rate := getattr(rates, name))}

@@ -1,167 +1,180 @@
 """What the ledger is asked, on read-only connections, while gateways go on writing.
 
-`until_ms` is exclusive, `since_ms` inclusive, both Unix milliseconds of the requests' arrival.
+By time, and by time with one user, token, model, channel or status, an index answers at once.
+Whatever else is asked, records are looked at block by block, and `progress` hears how far.
 Everything here blocks and raises `StoreError` where the file is missing or not ours.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 from sqlite_utils import Database
 
 from oneapi.errors import UsageError
-from oneapi.ir import USAGE_BUCKETS
 from oneapi.ledger.base import Revision
+from oneapi.ledger.filters import Conditions, Filter, conditions
 from oneapi.ledger.opening import reading
-from oneapi.ledger.record import ID_SHIFT, first_id
-from oneapi.ledger.schema import NAMED
+from oneapi.ledger.record import id_time_ms
 
 JSON = Any
+Row: TypeAlias = dict[str, JSON]
+"""A record with its names, as the view `log` has it."""
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told after each block of a slow search: the Unix millisecond it came to, and how many records it
+has looked at."""
 
-_DAY = f"strftime('%Y-%m-%d', (r.id >> {ID_SHIFT}) / 1000, 'unixepoch')"
-USAGE_KEYS: Mapping[str, str] = {
-    "day": _DAY,
-    **{field: column for field, column, _ in NAMED if field not in ("revision", "usage_source")},
-}
-"""What usage can be added up by, and the column that holds it. Days are UTC."""
+EVERYTHING: Final = Filter()
+_PAGE: Final = 1_000
+_BLOCK: Final = 20_000
+_FIRST_BLOCK: Final = 1_000
+_POLL_S: Final = 0.2
+_FOREVER: Final = 2**63 - 1
 
-_IN = " + ".join(f"r.{b}" for b in USAGE_BUCKETS[: USAGE_BUCKETS.index("output")])
-_OUT = "r.output + r.reasoning + r.audio_out"
-_SUMS: Mapping[str, str] = {
-    "requests": "count(*)",
-    "errors": "sum(r.status >= 400)",
-    "input_tokens": f"sum({_IN})",
-    "output_tokens": f"sum({_OUT})",
-    "cost_nanousd": "sum(coalesce(r.cost_nanousd, 0))",
-    "unpriced": "sum(r.cost_nanousd IS NULL)",
-}
-_PAGE = 1_000
-_POLL_S = 0.2
+
+class Asked(TypedDict, total=False):
+    """The common parts of a `Filter`, as keywords."""
+
+    since_ms: int | None
+    until_ms: int | None
+    user: str | None
+    token: str | None
+    model: str | None
+    channel: str | None
+    status: int | None
 
 
 def records(
     path: Path,
+    where: Filter = EVERYTHING,
     *,
-    since_ms: int | None = None,
-    until_ms: int | None = None,
-    user: str | None = None,
-    token: str | None = None,
-    model: str | None = None,
-    channel: str | None = None,
-    status: int | None = None,
     limit: int | None = 50,
     after_id: int | None = None,
     newest_first: bool = True,
-) -> Iterator[dict[str, JSON]]:
+    progress: Progress | None = None,
+    **asked: Unpack[Asked],
+) -> Iterator[Row]:
     """Records by the time of their arrival, names in the place of numbers.
 
     `after_id` is the last id of the page before; `limit` None gives all. The database is read in
     short transactions, so that a slow reader does not keep the write-ahead log from shrinking.
     """
-    where, values = _where(
-        since_ms, until_ms, status, user=user, token=token, model=model, channel=channel
-    )
-    order, beyond = ("DESC", "<") if newest_first else ("ASC", ">")
-    sql = (
-        f"SELECT log.* FROM (SELECT r.id AS rid FROM records r WHERE {' AND '.join(where)}"
-        f" AND r.id {beyond} :after ORDER BY r.id {order} LIMIT :page) p"
-        f" JOIN log ON log.id = p.rid ORDER BY log.id {order}"
-    )
-    after = after_id if after_id is not None else (2**63 - 1 if newest_first else -1)
-    left = limit if limit is not None else 2**63 - 1
+    wanted = replace(where, **asked)
+    left = limit if limit is not None else _FOREVER
     with reading(path) as db:
-        while left > 0:
-            page = min(left, _PAGE)
-            rows = list(db.query(sql, {**values, "after": after, "page": page}))
-            for found in rows:
-                yield _shown(found)
-            if len(rows) < page:
-                return
-            left -= page
-            after = rows[-1]["id"]
+        search = _Search(db, wanted, after_id, newest_first=newest_first, progress=progress)
+        while left > 0 and (ids := search.next(min(left, _PAGE))):
+            left -= len(ids)
+            yield from _fetched(db, ids, newest_first=newest_first)
 
 
-def usage(
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, the newest first, and the cursors of the pages beside it, "" where there is none."""
+
+    rows: list[Row]
+    older: str
+    newer: str
+
+
+def page(
     path: Path,
+    where: Filter = EVERYTHING,
     *,
-    by: Sequence[str] = (),
-    since_ms: int | None = None,
-    until_ms: int | None = None,
-) -> list[dict[str, JSON]]:
-    """Requests, errors (status 400 and above), tokens and cost, added up by the given keys.
+    cursor: str = "",
+    limit: int = 50,
+    progress: Progress | None = None,
+) -> Page:
+    """One page: the newest, or the one that another page's cursor names.
 
-    Keys are those of `USAGE_KEYS`; without any there is one row, the whole. `unpriced` counts the
-    requests whose cost is not known. Raises `UsageError` for an unknown key.
+    Raises `UsageError` for a cursor that is none.
     """
-    for key in by:
-        if key not in USAGE_KEYS:
-            known = ", ".join(USAGE_KEYS)
-            raise UsageError(f"usage cannot be added up by {key!r}; it can be by {known}")
-    where, values = _where(since_ms, until_ms, None)
-    # Numbers are added up first and named after, since two numbers can have one name (`was`).
-    inner = [f'{USAGE_KEYS[key]} AS "{key}"' for key in by]
-    inner += [f"{expression} AS {name}" for name, expression in _SUMS.items()]
-    outer = [_named(key) for key in by] + [f"sum(s.{name}) AS {name}" for name in _SUMS]
-    places = ", ".join(str(n + 1) for n in range(len(by)))
-    grouping = f" GROUP BY {places}" if by else ""
-    ordering = f" ORDER BY {places}" if by else ""
-    sql = (
-        f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM records r"
-        f" WHERE {' AND '.join(where)}{grouping}) s{grouping}{ordering}"
-    )
+    older, edge = _read_cursor(cursor)
     with reading(path) as db:
-        rows = list(db.query(sql, values))
-    return [{key: 0 if value is None else value for key, value in found.items()} for found in rows]
+        search = _Search(db, where, edge, newest_first=older, progress=progress)
+        ids = search.next(limit + 1)
+        more, ids = len(ids) > limit, ids[:limit]
+        rows = list(_fetched(db, ids, newest_first=True))
+    if not rows:
+        return Page([], "", "")
+    further = f"<{rows[-1]['id']:x}" if more or not older else ""
+    back = f">{rows[0]['id']:x}" if (older and cursor) or (not older and more) else ""
+    return Page(rows, further, back)
+
+
+def count(path: Path, where: Filter = EVERYTHING) -> int:
+    """How many records there are of that kind. Of an index's a million take some 30 ms."""
+    with reading(path) as db:
+        made = conditions(db, where)
+        if made.impossible:
+            return 0
+        since, until = where.bounds
+        bounds = [] if (since, until) == EVERYTHING.bounds else ["r.id >= :since", "r.id < :until"]
+        values = {**made.values, "since": since, "until": until}
+        return sum(
+            int(
+                db.execute(
+                    f"SELECT count(*) FROM records r WHERE {' AND '.join([*bounds, condition])}",
+                    values,
+                ).fetchone()[0]
+            )
+            for condition in made.alternatives()
+        )
 
 
 def follow(
     path: Path,
+    where: Filter = EVERYTHING,
     *,
     backlog: int = 0,
-    user: str | None = None,
-    token: str | None = None,
-    model: str | None = None,
-    channel: str | None = None,
-    status: int | None = None,
     poll_s: float = _POLL_S,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[dict[str, JSON]]:
+    **asked: Unpack[Asked],
+) -> Iterator[Row]:
     """The last `backlog` records, then new ones as they are committed, until `stopped` says so.
 
     In the order of their commits, none left out and none twice. Whoever reads so slowly that
     `tail` has forgotten (50,000 records) goes on with the oldest it still holds.
     """
-    where, values = _where(None, None, status, user=user, token=token, model=model, channel=channel)
-    new = (
-        "SELECT t.seq, log.* FROM tail t JOIN records r ON r.id = t.record_id"
-        " JOIN log ON log.id = r.id WHERE t.seq > :seq AND t.seq <= :last"
-        f" AND {' AND '.join(where)} ORDER BY t.seq"
-    )
+    wanted = replace(where, **asked)
     with reading(path) as db:
         version = _data_version(db)
         seq = _last_seq(db)
         old = (
-            "SELECT * FROM (SELECT t.seq, t.record_id FROM tail t JOIN records r"
-            f" ON r.id = t.record_id WHERE t.seq <= :seq AND {' AND '.join(where)}"
-            " ORDER BY t.seq DESC LIMIT :backlog) o JOIN log ON log.id = o.record_id ORDER BY o.seq"
+            "SELECT * FROM (SELECT t.seq, t.record_id AS rid FROM tail t JOIN records r"
+            " ON r.id = t.record_id WHERE t.seq <= :seq AND {where}"
+            " ORDER BY t.seq DESC LIMIT :backlog) o JOIN log ON log.id = o.rid ORDER BY o.seq"
         )
-        for found in list(db.query(old, {**values, "seq": seq, "backlog": backlog})):
-            yield _shown(found)
+        yield from _tailed(db, old, wanted, {"seq": seq, "backlog": backlog})
         while not stopped():
             last = min(_last_seq(db), seq + _PAGE)
-            for found in list(db.query(new, {**values, "seq": seq, "last": last})):
-                yield _shown(found)
+            yield from _tailed(db, _NEW, wanted, {"seq": seq, "last": last})
             behind = last == seq + _PAGE
             seq = last
             while not behind and _data_version(db) == version and not stopped():
                 time.sleep(poll_s)
             version = _data_version(db)  # before the next look, so that no commit falls between
+
+
+_NEW: Final = (
+    "SELECT t.seq, log.* FROM tail t JOIN records r ON r.id = t.record_id"
+    " JOIN log ON log.id = r.id WHERE t.seq > :seq AND t.seq <= :last AND {where} ORDER BY t.seq"
+)
+
+
+def _tailed(db: Database, sql: str, wanted: Filter, values: Row) -> list[Row]:
+    made = conditions(db, wanted)  # each time: a name may be new
+    since, until = wanted.bounds
+    where = f"r.id >= {since} AND r.id < {until} AND {made.every}"
+    rows = list(db.query(sql.format(where=where), {**made.values, **values}))
+    return [_shown(row) for row in rows]
 
 
 def revisions(path: Path, *, limit: int) -> list[Revision]:
@@ -185,36 +198,107 @@ def insert_revision(db: Database, *, kept: Revision, keep: int) -> None:
     )
 
 
-def _where(
-    since_ms: int | None, until_ms: int | None, status: int | None, **named: str | None
-) -> tuple[list[str], dict[str, JSON]]:
-    """Conditions on `records r`, and their values. A name means all numbers it is shown for."""
-    where = ["r.id >= :since", "r.id < :until"]
-    values: dict[str, JSON] = {
-        "since": first_id(since_ms or 0),
-        "until": 2**63 - 1 if until_ms is None else first_id(until_ms),
-    }
-    if status is not None:
-        where.append("r.status = :status")
-        values["status"] = status
-    for field, column, kind in NAMED:
-        name = named.get(field)
-        if name is not None:
-            ids = f"SELECT l.id FROM labels l WHERE l.kind = '{kind}' AND l.name = :{field}"
-            where.append(f"r.{column} IN ({ids})")
-            values[field] = name
-    return where, values
+class _Search:
+    """Ids of records that fit, page by page in the order of time."""
+
+    def __init__(
+        self,
+        db: Database,
+        wanted: Filter,
+        after: int | None,
+        *,
+        newest_first: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._db = db
+        self._made: Conditions = conditions(db, wanted)
+        since, until = wanted.bounds
+        self._newest_first = newest_first
+        # What is still to be looked at: since <= id < until
+        self._since = since if newest_first or after is None else max(since, after + 1)
+        self._until = until if not newest_first or after is None else min(until, after)
+        self._block = _FIRST_BLOCK
+        self._looked = 0
+        self._progress = progress
+
+    def next(self, most: int) -> list[int]:
+        """The next ids, `most` unless there are no more."""
+        found: list[int] = []
+        while len(found) < most and self._since < self._until and not self._made.impossible:
+            found += self._look(most - len(found))
+        return found
+
+    def _look(self, most: int) -> list[int]:
+        """One block: the ids of it that fit. The bounds move behind it, or behind the last id that
+        is returned.
+        """
+        slow = bool(self._made.rest)
+        size = self._block if slow else most
+        self._block = min(self._block * 4, _BLOCK)
+        found: list[int] = []
+        reached: list[int] = []
+        for driver in self._made.drivers or ("true",):
+            last, looked, ids = self._block_of(driver, size)
+            self._looked += looked
+            found += ids
+            if looked == size and last is not None:
+                reached.append(last)
+        # Where several indexes answer, only what lies before the nearest of their ends is known.
+        if self._newest_first:
+            edge = max(reached, default=self._since)
+            found = sorted((n for n in found if n >= edge), reverse=True)[: most + 1]
+        else:
+            edge = min(reached, default=self._until - 1)
+            found = sorted(n for n in found if n <= edge)[: most + 1]
+        if len(found) > most:
+            found.pop()
+            edge = found[-1]
+        if self._newest_first:
+            self._until = edge
+        else:
+            self._since = edge + 1
+        if slow and self._progress is not None:
+            self._progress(id_time_ms(edge), self._looked)
+        return found
+
+    def _block_of(self, driver: str, size: int) -> tuple[int | None, int, list[int]]:
+        """The last id of a block, how many records it has, and which of them fit."""
+        order, last = ("DESC", "min") if self._newest_first else ("ASC", "max")
+        fits = " AND ".join(self._made.rest) or "true"
+        sql = (
+            f"SELECT {last}(id), count(*), json_group_array(id) FILTER (WHERE fits) FROM"
+            f" (SELECT r.id, ({fits}) AS fits FROM records r"
+            f" WHERE {driver} AND r.id >= :since AND r.id < :until ORDER BY r.id {order}"
+            " LIMIT :size)"
+        )
+        values = {"since": self._since, "until": self._until, "size": size, **self._made.values}
+        edge, looked, ids = self._db.execute(sql, values).fetchone()
+        return edge, looked, json.loads(ids)
 
 
-def _named(key: str) -> str:
-    if key == "day":
-        return "s.day"
-    return f'coalesce((SELECT l.name FROM labels l WHERE l.id = s."{key}"), \'\') AS "{key}"'
+def _fetched(db: Database, ids: list[int], *, newest_first: bool) -> Iterator[Row]:
+    order = "DESC" if newest_first else "ASC"
+    sql = f"SELECT * FROM log WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id {order}"
+    for found in list(db.query(sql, [json.dumps(ids)])):
+        yield _shown(found)
+
+
+def _read_cursor(cursor: str) -> tuple[bool, int | None]:
+    """Whether it goes to older records, and from which id."""
+    if not cursor:
+        return True, None
+    try:
+        edge = int(cursor[1:], 16)
+    except ValueError:
+        edge = -1
+    if cursor[0] not in "<>" or not 0 <= edge <= _FOREVER:
+        raise UsageError(f"{cursor!r} is no page's cursor")
+    return cursor[0] == "<", edge
 
 
 def _shown(found: dict[str, JSON]) -> dict[str, JSON]:
     """A row of `log` for people and programs: without our helpers, with short IPv6 addresses."""
-    for helper in ("seq", "record_id", "rid"):
+    for helper in ("seq", "rid"):
         found.pop(helper, None)
     found["stream"] = bool(found["stream"])
     if ":" in found["client"]:

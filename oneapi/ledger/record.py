@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oneapi.ir import Usage
+from oneapi.ledger.prices import Price
 
 UsageSource = Literal["upstream", "estimated", "none"]
 
@@ -27,7 +28,8 @@ class Record:
     is what the client was answered (499: it left before an answer was complete),
     `upstream_status` the last attempt's original status, 0 where none came. `cost_nanousd` is
     None where the model has no price. `ttft_ms` is None where no byte was answered. `client` is
-    an address.
+    an address. `price` is what `price_rule` names. `charges` are what it adds to accounts that a
+    configuration bounds: the budget's id and an amount; the writer fills them in.
     """
 
     id: int
@@ -57,6 +59,8 @@ class Record:
     attempts: int
     request_id: str
     client: str
+    price: Price | None = None
+    charges: tuple[tuple[int, int], ...] = ()
 
 
 class IdSource:

@@ -24,8 +24,8 @@ _INT64 = 2**63 - 1
 _buckets: Callable[[Usage], tuple[int, ...]] = attrgetter(*USAGE_BUCKETS)
 
 
-def row(record: Record, name_id: NameId) -> Row:
-    """The values of `COLUMNS` in their order."""
+def row(record: Record, name_id: NameId, price_id: int | None) -> Row:
+    """The values of `COLUMNS` in their order. `price_id` is the id of the record's price."""
     return (
         record.id,
         record.time_ms,
@@ -42,7 +42,7 @@ def row(record: Record, name_id: NameId) -> Row:
         name_id("model", record.served_model),
         name_id("error", record.error_code),
         name_id("source", record.usage_source),
-        name_id("price", record.price_rule),
+        price_id,
         name_id("settlement", record.settlement),
         *_buckets(record.usage),
         record.status,

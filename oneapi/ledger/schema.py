@@ -7,6 +7,7 @@
     secrets     one random key, by which secrets of the configuration are told apart
     responses   stored responses of tokens whose policy keeps them on disk, until they expire
     response_names  ids inside them, and in which one each stands
+    price_rules the numbers that the records' prices stand for
     labels      view: names after `was` was applied
     log         view: records with their names, for people and `sqlite-utils rows oneapi.db log`
 
@@ -20,6 +21,7 @@ from sqlite_utils import Database, Migrations
 
 from oneapi.errors import StoreError
 from oneapi.ir import USAGE_BUCKETS
+from oneapi.ledger import tables_limits, tables_logs, tables_notices, tables_people
 
 APPLICATION_ID = int.from_bytes(b"1API", "big")
 
@@ -127,7 +129,15 @@ def _second(db: Database, /) -> None:
     names.create_index(["user", "token", "response_id"])
 
 
-VERSION = 2
+@MIGRATIONS(name="3 money")
+def _third(db: Database, /) -> None:
+    tables_limits.create(db)
+    tables_people.create(db)
+    tables_logs.create(db)
+    tables_notices.create(db)
+
+
+VERSION = 3
 """How many migrations there are: the schema that this code reads and writes."""
 
 _LABELS = (
@@ -139,7 +149,7 @@ _UUID = "||'-'||".join(
     f"substr(lower(hex(r.request_id)), {start}, {length})"
     for start, length in ((3, 8), (11, 4), (15, 4), (19, 4), (23, 12))
 )
-_REQUEST_ID = (
+REQUEST_ID = (
     "CASE WHEN r.request_id IS NULL THEN printf('%016x', r.id)"
     " WHEN typeof(r.request_id) = 'text' THEN r.request_id"
     f" WHEN length(r.request_id) = 17 THEN {_UUID}"
@@ -162,7 +172,7 @@ def _log_sql() -> str:
             label = f"SELECT l.name FROM labels l WHERE l.id = r.{column}"
             parts.append(f"coalesce(({label}), '') AS \"{field}\"")
         elif column == "request_id":
-            parts.append(f"{_REQUEST_ID} AS request_id")
+            parts.append(f"{REQUEST_ID} AS request_id")
         elif column == "client":
             parts.append(f"{_CLIENT} AS client")
         elif column == "time_ms":

@@ -13,18 +13,22 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from sqlite_utils import Database
 
 from oneapi.errors import StoreError
-from oneapi.ledger import names, queries
-from oneapi.ledger.base import DeclaredKind, Revision
-from oneapi.ledger.opening import open_for_writing
+from oneapi.ledger import joining, leases, names, processes, queries, spending
+from oneapi.ledger.base import DeclaredKind, Look, Revision, Told
+from oneapi.ledger.charging import Charges
+from oneapi.ledger.leases import Turn, Turned
+from oneapi.ledger.opening import open_for_writing, translated
+from oneapi.ledger.processes import Alive
 from oneapi.ledger.record import Record
-from oneapi.ledger.schema import VERSION
-from oneapi.ledger.writer import Job, Writer, closed
+from oneapi.ledger.schema import VERSION, pragma
+from oneapi.ledger.writer import Entry, Job, Writer, closed
 
 T = TypeVar("T")
 
@@ -42,6 +46,11 @@ class SqliteStore:
         self._db: Database | None = None
         self._writer: Writer | None = None
         self._probed_s = 0.0
+        self._alive: Alive | None = None
+        self._renamings = 0
+        self._stale = False  # our own turns are no change of `version`
+        self._stale = False  # our own turns are no change of `version`
+        self._seen = Look(-1, frozenset(), True, False)  # the writer's thread alone replaces it
 
     def open(self) -> None:
         """Create or migrate the file and start the writer. Raises `StoreError`."""
@@ -49,22 +58,81 @@ class SqliteStore:
             if self._writer is not None:
                 return
             self._db = open_for_writing(self.path, busy_timeout_s=self._busy_timeout_s)
-            writer = Writer(self._db, self.path)
+            try:
+                with translated(self.path):
+                    self._alive, charges = joining.join(self._db, self.path)
+            except BaseException:
+                self._db.conn.close()
+                self._db = None
+                raise
+            writer = Writer(self._db, self.path, charges)
             writer.start()
             self._writer = writer
 
-    def append(self, record: Record) -> asyncio.Future[None]:
+    def append(self, record: Record, told: Told | None = None) -> asyncio.Future[None]:
         """See `Store.append`."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            self._running().put((record, future))
+            self._running().put(Entry(record, future, told))
         except StoreError as error:
+            if told is not None:
+                told(error)
             future.set_exception(error)
         return future
 
     def post(self, record: Record) -> None:
         """See `Store.post`. Raises `StoreError` where the store is closed."""
-        self._running().put((record, None))
+        self._running().put(Entry(record))
+
+    def turn(self, asked: Turn) -> concurrent.futures.Future[Turned]:
+        """See `Store.turn`. Raises `StoreError` where the store is closed."""
+        writer, path = self._running(), self.path
+        done: concurrent.futures.Future[Turned] = concurrent.futures.Future()
+
+        def work(db: Database) -> Turned:
+            return leases.turn(db, path, writer.charges, asked)
+
+        def committed(turned: Turned) -> None:
+            writer.charges.flushed(turned.flush)
+            writer.charges.passed_on(turned.known, turned.totals)
+            self._stale = True
+            for number in turned.dead:
+                processes.forget(path, number)
+
+        writer.put(Job(work, done, committed))
+        return done
+
+    def look(self, now_ms: int) -> concurrent.futures.Future[Look]:
+        """See `Store.look`. Raises `StoreError` where the store is closed."""
+        writer = self._running()
+        done: concurrent.futures.Future[Look] = concurrent.futures.Future()
+        writer.put(Job(functools.partial(self._look, writer.charges, now_ms), done, writes=False))
+        return done
+
+    def _look(self, charges: Charges, now_ms: int, db: Database) -> Look:
+        # Of this connection: it rises by what others commit, never by our own records.
+        version = pragma(db, "data_version")
+        if version != self._seen.version or self._stale:
+            self._stale = False
+            others = "SELECT 1 FROM processes WHERE id <> ? AND gone_ms = 0 LIMIT 1"
+            alone = db.execute(others, (charges.number,)).fetchone() is None
+            short = leases.short(db, charges.number, now_ms)
+            self._seen = Look(version, short, not alone, False)
+        elif self._seen.short:  # it ends by itself
+            self._seen = replace(self._seen, short=leases.short(db, charges.number, now_ms))
+        return replace(self._seen, unwritten=bool(charges.added))
+
+    def data_version(self) -> int:
+        """A number that is another one when somebody else has committed something: another
+        process, or another connection of this one. As old as the door's last look, which is
+        every quarter of a second; costs nothing.
+        """
+        return self._seen.version
+
+    @property
+    def renamings(self) -> int:
+        """See `Store.renamings`."""
+        return self._renamings
 
     async def flush(self) -> None:
         """See `Store.flush`."""
@@ -77,8 +145,11 @@ class SqliteStore:
             if writer is None or self._db is None:
                 return
             writer.stop()
+            joining.leave(self._db, self.path, writer.charges)
             self._db.conn.close()
             self._db = None
+            if self._alive is not None:
+                self._alive.end()
 
     def transact(self, work: Callable[[Database], T]) -> concurrent.futures.Future[T]:
         """Do something in the writer's thread, in a transaction after what was given before.
@@ -95,11 +166,18 @@ class SqliteStore:
         """See `Store.declare`."""
         writer = self._running()
 
-        def work(db: Database) -> dict[str, int]:
+        def work(db: Database) -> tuple[dict[str, int], bool]:
             writer.names.forget()
-            return names.declare(db, kind, names_)
+            return names.declare(db, kind, names_, spending.merge)
 
-        return self.transact(work).result()
+        ids, renamed = self.transact(work).result()
+        self._renamings += renamed
+        return ids
+
+    def forget_names(self) -> None:
+        """Let the writer look up ids of names again: another process gave some to others."""
+        known = self._running().names
+        self.transact(lambda _: known.forget())
 
     def fingerprint_key(self) -> bytes:
         """A random key that belongs to this database, the same for every process that opens it."""

@@ -8,6 +8,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any
 from sqlite_utils import Database
 
 from oneapi.errors import StoreError
+from oneapi.ledger import charging, spending
+from oneapi.ledger.base import Told
+from oneapi.ledger.charging import Charges, Flush
 from oneapi.ledger.names import Names
 from oneapi.ledger.opening import is_busy, store_error
 from oneapi.ledger.record import Record, new_id
@@ -32,7 +36,15 @@ TAIL = 50_000
 PRUNE_EVERY = 5_000
 
 Waiting = asyncio.Future[None]
-Entry = tuple[Record, Waiting | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record to be written, who waits for it, and who hears of it first."""
+
+    record: Record
+    future: Waiting | None = None
+    told: Told | None = None
 
 
 _MISFITS = (
@@ -58,13 +70,17 @@ class Job:
 
     work: Callable[[Database], Any]
     done: concurrent.futures.Future[Any]
+    committed: Callable[[Any], None] | None = None
+    """Told of the result by the writer's thread, before it does anything else."""
+    writes: bool = True
 
 
 class Writer:
     """Owns the connection while it runs. `put` and `stop` may be called from any thread."""
 
-    def __init__(self, db: Database, path: Path) -> None:
+    def __init__(self, db: Database, path: Path, charges: Charges) -> None:
         self.names = Names(db)
+        self.charges = charges
         self.error: str | None = None  # the last write's failure; written by this thread alone
         self._db = db
         self._path = path
@@ -132,7 +148,7 @@ class Writer:
     def _write(self, entries: list[Entry]) -> list[tuple[Entry, StoreError | None]]:
         for attempt in range(1, BUSY_TRIES + 1):
             try:
-                rows = [row(record, self.names.id) for record, _ in entries]
+                rows = [self._row(entry.record) for entry in entries]
                 self._commit(rows)
             except _MISFITS:
                 return self._one_by_one(entries)
@@ -141,9 +157,18 @@ class Writer:
                 if is_busy(error) and attempt < BUSY_TRIES:
                     continue
                 return self._failed(entries, store_error(self._path, error))
+            for entry, values in zip(entries, rows, strict=True):
+                self._charge(entry, values)
             self._wrote(len(rows))
             return [(entry, None) for entry in entries]
         raise AssertionError("the last attempt returns")
+
+    def _charge(self, entry: Entry, values: Row) -> None:
+        heard = entry.told is not None
+        entry.record.charges = self.charges.charge(values, tell=heard)
+
+    def _row(self, record: Record) -> Row:
+        return row(record, self.names.id, self.names.price(record.price_rule, record.price))
 
     def _commit(self, rows: list[Row]) -> None:
         # One row is a transaction by itself: SQLite is entered once, so that the interpreter is
@@ -168,7 +193,7 @@ class Writer:
     ) -> list[tuple[Entry, StoreError | None]]:
         # Once a trouble, not once a request; but nobody else tells of a record none waits for.
         level = logging.ERROR if self.error is None else logging.DEBUG
-        unheard = sum(future is None for _, future in entries)
+        unheard = sum(entry.future is None for entry in entries)
         log.log(level, "%d records were not written: %s", len(entries), error)
         if unheard and level == logging.DEBUG:
             log.error("%d records that nobody waits for were not written", unheard)
@@ -181,10 +206,10 @@ class Writer:
         return [(entry, self._write_alone(entry)) for entry in entries]
 
     def _write_alone(self, entry: Entry) -> StoreError | None:
-        record = entry[0]
+        record = entry.record
         try:
-            values = clamped(row(record, self.names.id))
-            while not self._insert_new(values):
+            values = clamped(self._row(record))
+            while not self._insert_new(entry, values):
                 record.id = new_id()  # a process with our lane had the same instant
                 values = (record.id, *values[1:])
         except _MISFITS as error:
@@ -197,7 +222,7 @@ class Writer:
             return failure
         return None
 
-    def _insert_new(self, values: Row) -> bool:
+    def _insert_new(self, entry: Entry, values: Row) -> bool:
         """Whether the row is in the table now; not, where another one has its id."""
         try:
             self._commit([values])
@@ -206,6 +231,7 @@ class Writer:
             if found is None:  # it is no clash of ids
                 raise
             return bool(found == values)
+        self._charge(entry, values)
         self._wrote(1)
         return True
 
@@ -218,12 +244,22 @@ class Writer:
         if self._since_prune < PRUNE_EVERY:
             return
         self._since_prune = 0
-        try:
-            self._db.execute(
-                "DELETE FROM tail WHERE seq <= (SELECT max(seq) FROM tail) - ?", (TAIL,)
-            )
-        except sqlite3.Error as error:
+        done: concurrent.futures.Future[Flush] = concurrent.futures.Future()
+        self._do(Job(self._prune, done, self.charges.flushed))
+        if (error := done.exception()) is not None:
             log.warning("%s: pruning: %s", self._path, error)
+
+    def _prune(self, db: Database) -> Flush:
+        """Shorten `tail` as far as every process has summed up what stands in it."""
+        now_ms = time.time_ns() // 1_000_000
+        flush = charging.flush(db, self.charges, now_ms)
+        db.execute(
+            "DELETE FROM tail WHERE seq <= min((SELECT max(seq) FROM tail) - ?,"
+            " (SELECT min(synced_seq) FROM processes WHERE gone_ms = 0))",
+            (TAIL,),
+        )
+        spending.prune(db, now_ms)
+        return flush
 
     def _do(self, job: Job) -> None:
         """A job in a transaction. It runs once more where the database was locked."""
@@ -231,9 +267,13 @@ class Writer:
             return
         for attempt in range(1, BUSY_TRIES + 1):
             try:
-                self._db.execute("BEGIN IMMEDIATE")
+                if job.writes:
+                    self._db.execute("BEGIN IMMEDIATE")
                 result = job.work(self._db)
-                self._db.execute("COMMIT")
+                if job.writes:
+                    self._db.execute("COMMIT")
+                if job.committed is not None:
+                    job.committed(result)
             except sqlite3.Error as error:
                 self._undo()
                 if is_busy(error) and attempt < BUSY_TRIES:
@@ -245,29 +285,32 @@ class Writer:
                 self._undo()
                 job.done.set_exception(error)
             else:
-                self.error = None
+                if job.writes:
+                    self.error = None
                 job.done.set_result(result)
             return
 
 
 def _answer(outcome: Sequence[tuple[Entry, StoreError | None]]) -> None:
     """Tell those who wait, each on its loop, with one wake-up a loop."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[Waiting, StoreError | None]]] = {}
-    for (_, future), error in outcome:
-        if future is not None:
-            loops.setdefault(future.get_loop(), []).append((future, error))
-    for loop, futures in loops.items():
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[Entry, StoreError | None]]] = {}
+    for entry, error in outcome:
+        if entry.future is not None:
+            loops.setdefault(entry.future.get_loop(), []).append((entry, error))
+    for loop, entries in loops.items():
         try:
-            loop.call_soon_threadsafe(_resolve, futures)
+            loop.call_soon_threadsafe(_resolve, entries)
         except RuntimeError:
             log.debug("an event loop ended before its records were written")
 
 
-def _resolve(futures: Sequence[tuple[Waiting, StoreError | None]]) -> None:
-    for future, error in futures:
-        if future.done():  # cancelled: the client left while the commit ran
+def _resolve(outcome: Sequence[tuple[Entry, StoreError | None]]) -> None:
+    for entry, error in outcome:
+        if entry.told is not None:
+            entry.told(error)
+        if entry.future is None or entry.future.done():  # the client left while the commit ran
             continue
         if error is None:
-            future.set_result(None)
+            entry.future.set_result(None)
         else:
-            future.set_exception(error)
+            entry.future.set_exception(error)

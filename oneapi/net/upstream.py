@@ -105,6 +105,8 @@ class Pool:
                 raise ConnectionError("the pool was closed")
         except BaseException as error:
             connection.abort()
+            # uvloop never says that a socket is lost whose making was cancelled at its very end.
+            self.retired(connection)
             if isinstance(error, (OSError, UnicodeError)):
                 raise _connect_error(origin, error, timeout_s) from error
             raise
@@ -129,6 +131,8 @@ class Pool:
 
     def opened(self, connection: Connection) -> None:
         """Called by a connection whose socket is open."""
+        if connection.retired:  # whoever wanted it was cancelled while the socket was made
+            return connection.abort()
         self._established.add(connection)
 
     def released(self, connection: Connection) -> bool:

@@ -111,4 +111,4 @@ def _preset(name: str, table: Mapping[str, Any]) -> Preset:
     path = urlsplit(base_url).path
     if "bare" not in values and not variables(base_url):
         values["bare"] = path
-    return Preset(name=name, **values)
+    return Preset(name=name, **{"price_books": (name,), **values})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from oneapi.estimate import MediaRule
 from oneapi.providers.operations import PATHS
 from oneapi.wire.json import JSON
 
@@ -15,6 +16,7 @@ __all__ = [
     "KeyAddress",
     "Layout",
     "ModelDialects",
+    "ModelMedia",
     "Preset",
     "Quirk",
 ]
@@ -82,6 +84,14 @@ class ModelDialects:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelMedia:
+    """What models whose own names match `models` count for pictures, sound and files."""
+
+    models: str
+    rule: MediaRule
+
+
+@dataclass(frozen=True, slots=True)
 class Quirk:
     """What a provider does otherwise in `dialect`, for models that match `models`, and for one
     `task` alone where it names one (images).
@@ -142,11 +152,15 @@ class Preset:
     include_usage  whether `stream_options.include_usage` may be asked
     output_excludes_reasoning  completion_tokens does not count reasoning_tokens
     quirks         what else it does otherwise
+    price_books    vendored price lists that say what it costs, in their order; default: its own
+    deployments    its models' names are the user's own: vendored prices go by the asked name too
     betas          patterns of Anthropic's betas that it takes; others are not passed on
     refuses        members of Anthropic's format that it refuses, as paths: `tools[].strict`
     replays        it demands the thoughts before a call back with the call
     window         tokens that its models read where a request does not say how many: longer chats
                    go in its first dialect, which can say; 0: no such limit
+    media          what its models count for pictures, sound and files; the first match counts, and
+                   holds for its models wherever they are served (`media.media_rule`)
     follow_hosts   patterns of other hosts that its answers send the gateway to
     auth_statuses  statuses that speak of the channel's own account
     auth_errors    other answers that do
@@ -187,10 +201,13 @@ class Preset:
     include_usage: bool = True
     output_excludes_reasoning: bool = False
     quirks: tuple[Quirk, ...] = ()
+    price_books: tuple[str, ...] = ()
+    deployments: bool = False
     betas: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
     replays: bool = False
     window: int = 0
+    media: tuple[ModelMedia, ...] = ()
     follow_hosts: tuple[str, ...] = ()
     auth_statuses: frozenset[int] = frozenset({401, 402, 403})
     auth_errors: tuple[AuthError, ...] = ()

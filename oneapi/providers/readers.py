@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from oneapi.estimate import MediaRule
+from oneapi.estimate.media import Rule
 from oneapi.providers.operations import ALL, CHAT, DIALECTS, EXTRA, OPTIONS, TASKS
-from oneapi.providers.preset import AuthError, Derived, KeyAddress, Layout, ModelDialects, Quirk
+from oneapi.providers.preset import (
+    AuthError,
+    Derived,
+    KeyAddress,
+    Layout,
+    ModelDialects,
+    ModelMedia,
+    Quirk,
+)
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _AUTH = re.compile(r"bearer|plain|none|google|(?:header|aws):[a-z0-9-]+|scheme:[A-Za-z0-9-]+")
@@ -194,6 +205,27 @@ def _model_dialects(value: object) -> tuple[ModelDialects, ...]:
     return tuple(ModelDialects(_text(t.get("models")), _dialects(t["dialects"])) for t in tables)
 
 
+_MEDIA = frozenset(field.name for field in fields(MediaRule))
+
+
+def _media(value: object) -> tuple[ModelMedia, ...]:
+    found = []
+    for table in _tables(value, _MEDIA | {"models"}, "rule"):
+        numbers = {k: _amount(k, v) for k, v in table.items() if k not in {"models", "rule"}}
+        rule: Any = _one_of(table["rule"], get_args(Rule), "rule")
+        found.append(ModelMedia(_text(table.get("models")), MediaRule(rule=rule, **numbers)))
+    return tuple(found)
+
+
+def _amount(name: str, value: object) -> Any:
+    """Tokens and pixels are whole numbers; a factor may be a fraction."""
+    whole = int if name != "factor" else int | float
+    least = 1 if name in {"side", "fit", "short", "most"} else 0
+    if not isinstance(value, whole) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a number, {least} or more")
+    return value
+
+
 def _auth_errors(value: object) -> tuple[AuthError, ...]:
     found = []
     for table in _tables(value, frozenset({"status", "code", "message"}), "status"):
@@ -266,10 +298,13 @@ READERS: Mapping[str, Callable[[object], Any]] = MappingProxyType(
         "dialects": _dialects,
         "model_dialects": _model_dialects,
         "wrap": _wrap,
+        "price_books": _texts,
+        "deployments": _flag,
         "betas": _texts,
         "refuses": _texts,
         "replays": _flag,
         "window": _number,
+        "media": _media,
         "follow_hosts": _texts,
         "operations": _operations,
         "lacks": _lacks,

@@ -50,7 +50,7 @@ class Counting(Relayed):
     ) -> None:
         identity = self.identify(exchange, meter, flight)
         meter.operation = self.operation
-        envelope, body = await self._read(exchange, path_model)
+        envelope, body = await self._read(exchange, meter, path_model)
         meter.model = flight.model = envelope.model
         targets = self.targets(exchange, identity, envelope, self._chat)
         try:

@@ -83,9 +83,19 @@ class Endpoint(ABC):
             log.exception("request %s failed", exchange.request_id)
             await self._refuse(exchange, meter, _internal())
         finally:
-            self.gateway.state.flights.pop(exchange.id, None)
-            if meter.permit is not None and not meter.settled:
-                self.gateway.books.door.release(meter.permit)
+            if not meter.detached:
+                self.close(meter, flight)
+
+    def depart(self, meter: Meter, flight: Flight) -> None:
+        """A request that went on without its client is over: what was used is settled."""
+        if not meter.settled:
+            meter.settle(self.gateway.books, 499, "client_left", "client_left")
+        self.close(meter, flight)
+
+    def close(self, meter: Meter, flight: Flight) -> None:
+        """The request is over, whoever ended it."""
+        self.gateway.state.flights.pop(flight.id, None)
+        meter.close(self.gateway.books)
 
     @abstractmethod
     async def handle(
@@ -117,11 +127,16 @@ class Endpoint(ABC):
         flight.user = caller.user
         flight.token = caller.token
         exchange.cors = exchange.cors and not caller.anonymous
+        if caller.policy.log_bodies:
+            copy = self.gateway.bodies.copy(self.gateway.loaded, meter.id, exchange.headers)
+            copy.secrets = (presented,)
+            exchange.overhear(copy.came, copy.went)
+            meter.copy = copy
         return identity
 
     def _left(self, meter: Meter) -> None:
         """The client is gone: what was used is settled, nobody waits for the commit."""
-        if not meter.settled:
+        if not (meter.settled or meter.detached):
             meter.settle(self.gateway.books, 499, "client_left", "client_left")
 
     async def _refuse(self, exchange: Exchange, meter: Meter, error: ApiError) -> None:

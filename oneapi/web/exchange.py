@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from oneapi.dialects import openai
 from oneapi.dialects.base import ClientDialect
@@ -18,7 +18,9 @@ STREAMS = (b"text/event-stream", b"application/x-ndjson")
 EXPOSED = (
     b"x-request-id, x-oneapi-request-id, x-oneapi-channel, x-oneapi-model, x-oneapi-cost, "
     b"x-oneapi-dropped, x-oneapi-warning, "
-    b"retry-after"
+    b"x-oneapi-max-tokens-lowered, retry-after, retry-after-ms, x-should-retry, "
+    b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
 
 
@@ -26,12 +28,13 @@ class Exchange:
     """The client's side of one request: its head read, its body to come, its answer to be sent.
 
     Implements `gateway.relay.Client`. Every answer carries the request id, under our name and the
-    original's; a keyed relay route adds CORS headers for browsers (`cors`, D35).
+    original's, and whatever else is put into `head`; a keyed relay route adds CORS headers for
+    browsers (`cors`, D35).
     """
 
     __slots__ = (
-        "_answer_head", "_receive", "_send", "begun", "cors", "dialect", "headers", "id", "method",
-        "path", "path_key", "peer", "query", "recorded", "request_id", "scope", "snapshot",
+        "_receive", "_send", "begun", "cors", "dialect", "head", "headers", "id", "method", "path",
+         "path_key", "peer", "query", "recorded", "request_id", "scope", "snapshot",
         "status", "streams",
     )  # fmt: skip
 
@@ -48,9 +51,9 @@ class Exchange:
         given = self.headers.get(b"x-request-id", b"")
         own = given if given and REQUEST_ID.fullmatch(given) else b"%016x" % self.id
         self.request_id = own.decode()
-        self._answer_head = [(b"x-request-id", own), (b"x-oneapi-request-id", own)]
+        self.head = [(b"x-request-id", own), (b"x-oneapi-request-id", own)]
         if b"anthropic-version" in self.headers:  # where that vendor's libraries look for it
-            self._answer_head.append((b"request-id", own))
+            self.head.append((b"request-id", own))
         self.peer: Peer = peer(
             self.headers,
             scope["client"][0] if scope.get("client") else "",
@@ -69,6 +72,23 @@ class Exchange:
     def host(self) -> str:
         return self.headers.get(b"host", b"").decode("latin-1")
 
+    def overhear(self, came: Callable[[bytes], None], went: Callable[[bytes], None]) -> None:
+        """Have somebody told of every piece of the body that comes and of the answer that went."""
+        receive, send = self._receive, self._send
+
+        async def receiving() -> Message:
+            message = await receive()
+            if body := message.get("body"):
+                came(body)
+            return message
+
+        async def sending(message: Message) -> None:
+            await send(message)
+            if body := message.get("body"):
+                went(body)
+
+        self._receive, self._send = receiving, sending
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises `ClientGone`."""
         more = True
@@ -81,7 +101,7 @@ class Exchange:
                 yield body
 
     def _add_head(self, headers: Headers) -> list[tuple[bytes, bytes]]:
-        head = [*headers, *self._answer_head]
+        head = [*headers, *self.head]
         if self.cors and b"origin" in self.headers:
             head.append((b"access-control-allow-origin", b"*"))
             head.append((b"access-control-expose-headers", EXPOSED))

@@ -15,7 +15,8 @@ from oneapi.gateway.books import written
 from oneapi.gateway.cards import Card, card_of, cards
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.state import Flight
-from oneapi.ledger.prices import Rule
+from oneapi.ledger.amounts import plain
+from oneapi.ledger.prices import RATES, Price, Rates
 from oneapi.web.endpoint import JSON_HEAD, Endpoint
 from oneapi.web.exchange import Exchange
 from oneapi.wire.json import JSON
@@ -116,19 +117,27 @@ def _facts(card: Card) -> dict[str, JSON]:
         "input_modalities": list(card.inputs),
         "output_modalities": list(card.outputs),
         "abilities": list(card.abilities),
-        "pricing": _pricing(card.rule),
+        "pricing": _pricing(card.price),
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def _pricing(rule: Rule | None) -> dict[str, str]:
-    """Dollars per million tokens as text, so that no digit is lost."""
-    if rule is None:
+def _pricing(price: Price | None) -> dict[str, JSON]:
+    """Dollars as text, so that no digit is lost: per million tokens or characters; an image, a
+    second, a search, a request. Tiers are for longer inputs, images by size and quality.
+    """
+    if price is None:
         return {}
-    prices = {"input": rule.input, "output": rule.output, "cache_read": rule.cache_read}
-    return {name: _dollars(value) for name, value in prices.items() if value is not None}
+    rule = price.rule
+    facts: dict[str, JSON] = {**_rates(price, rule.rates)}
+    if rule.tiers:
+        facts["tiers"] = [{"above": t.above, **_rates(price, t.rates)} for t in rule.tiers]
+    if rule.images:
+        facts["images"] = {variant: plain(price.paid(nano)) for variant, nano in rule.images}
+    return facts
 
 
-def _dollars(nano: int) -> str:
-    whole, rest = divmod(nano, 1_000_000_000)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+def _rates(price: Price, rates: Rates) -> dict[str, str]:
+    found = {name: getattr(rates, name) for name in RATES}
+    always = ("input", "output")
+    return {name: plain(price.paid(v)) for name, v in found.items() if v or name in always}

@@ -19,6 +19,7 @@ from oneapi.gateway.identify import Identity
 from oneapi.gateway.job import Job
 from oneapi.gateway.lanes import Wanted
 from oneapi.gateway.meter import Meter
+from oneapi.gateway.pictures import IMAGES, variant
 from oneapi.gateway.snapshot import Target
 from oneapi.gateway.state import Flight
 from oneapi.gateway.tasklane import estimated_tokens
@@ -61,7 +62,7 @@ class Relayed(Endpoint):
     ) -> None:
         identity = self.identify(exchange, meter, flight)
         meter.operation = self.operation
-        envelope, body = await self._read(exchange, path_model)
+        envelope, body = await self._read(exchange, meter, path_model)
         meter.model = flight.model = envelope.model
         meter.stream = flight.stream = envelope.stream
         meter.request = body.text()
@@ -89,10 +90,13 @@ class Relayed(Endpoint):
 
     async def relay(self, job: Job, targets: tuple[Target, ...]) -> None:
         """Through the ledger's door and to the targets."""
-        door = self.gateway.books.door
-        door.admit()
-        job.meter.permit = door.hold()
-        await self.gateway.relay.run(job, targets)
+        gateway, meter = self.gateway, job.meter
+        able = await gateway.relay.gate.admit(job, targets)
+        if any(target.channel.drains for target in able):
+            return await gateway.departures.relay(
+                job, lambda: gateway.relay.run(job, able), lambda: self.depart(meter, job.flight)
+            )
+        await gateway.relay.run(job, able)
 
     def job(
         self,
@@ -118,6 +122,7 @@ class Relayed(Endpoint):
             or (settings.debug_headers == "admins" and identity.caller.admin),
             face=self.face,
             task_face=self._task_face,
+            head=exchange.head,
         )
         if self.face is not None and self.dialect.NAME != OPENAI:
             meter.count = partial(estimated_input, job)
@@ -125,10 +130,13 @@ class Relayed(Endpoint):
             meter.count = partial(estimated_tokens, job)
         return job
 
-    async def _read(self, exchange: Exchange, path_model: str | None) -> tuple[Envelope, Body]:
+    async def _read(
+        self, exchange: Exchange, meter: Meter, path_model: str | None
+    ) -> tuple[Envelope, Body]:
         server = exchange.snapshot.settings.server
         if self.operation.form and not _is_json(exchange):
             form = await read_form(exchange, limit=server.max_body, retry=server.retry_body)
+            meter.variant = (form.fields.get("size", ""), form.fields.get("quality", ""))
             return peek_form(self.operation, form.fields, form.size), form.body
         body, members = await read_json(
             exchange, self.dialect, limit=server.max_body, retry=server.retry_body
@@ -140,6 +148,8 @@ class Relayed(Endpoint):
         if self._stream is not None:
             envelope.stream = self._stream
         envelope.size = len(body.raw)
+        if self.operation.name in IMAGES:
+            meter.variant = variant(members)
         return envelope, body
 
     def targets(
@@ -162,7 +172,7 @@ class Relayed(Endpoint):
             )
         wanted = wanted or self.wanted
         if identity.pinned is not None:
-            pinned = snapshot.pinned(identity.pinned, model, wanted)
+            pinned = snapshot.pinned(identity.pinned, model, wanted, caller)
             targets: tuple[Target, ...] = () if pinned is None else (pinned,)
         else:
             targets = snapshot.resolve(model, caller, wanted, self.gateway.state.discovered)

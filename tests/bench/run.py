@@ -1,14 +1,15 @@
 """The benchmark: one run, one table, the gateway beside nginx and a stock proxy of the same parts.
 
     python -m tests.bench.run [--quick] [--gate] [--pyz [FILE]] [--seconds S]
-                              [--rounds N] [--only NAME…]
+                              [--rounds N] [--only NAME…] [--limits]
 
 Each round starts every server anew, one after the other, alone on one core; the scripted upstream
 and the load share another. The rounds are interleaved, so that a noisy minute hits all columns,
 and the table holds medians. `direct` is the load against the upstream with nothing between them:
 what the harness itself can do. The first chunk is timed on streams of 20 events, 5 ms apart, 8 at
 once. CPU time (user and system) is what noise touches least: a machine that others use, too, still
-tells it. `--gate` ends with 1 where a promise is broken or could not be measured.
+tells it. `--gate` ends with 1 where a promise is broken or could not be measured. With `--limits`
+the gateway runs against itself instead: without and with budgets and limits on (`limits`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import servers
+from tests.bench import limits, servers
 from tests.bench.load import Result, run
 from tests.bench.report import Column, gates, render_gates, render_noise, render_table
 from tests.bench.servers import ROOT, Running, Server
@@ -194,6 +195,7 @@ def _parse_flags() -> argparse.Namespace:
     flags.add_argument(
         "--pyz", type=Path, nargs="?", const=ROOT / "oneapi.pyz", help="the built zipapp"
     )
+    flags.add_argument("--limits", action="store_true", help="what budgets and limits cost")
     flags.add_argument("--only", nargs="+", help="of direct nginx stock gateway")
     options = flags.parse_args()
     options.seconds = options.seconds or (1.0 if options.quick else 3.0)
@@ -222,6 +224,11 @@ def main() -> int:
         servers.pinned(load_core),
         servers.upstream(load_core) as port,
     ):
+        if options.limits:
+            pair = limits.pair(Path(name), port, options.pyz)
+            gc.freeze()
+            cells = uvloop.run(limits.measure(pair, server_core, options.seconds, options.rounds))
+            return 1 if not limits.report(cells) and options.gate else 0
         contenders = _contenders(options, Path(name), port)
         gc.freeze()
         uvloop.run(_run(options, bench, contenders))

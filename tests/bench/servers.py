@@ -15,7 +15,7 @@ import string
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,17 @@ from tests.bench.load import Plan, Result, run
 from tests.bench.upstream import MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
+_ALIAS = '[models.bench-model]\nroutes = [{ channel = "bench", model = "bench-model" }]\n'
+FREE: Mapping[str, str] = {"channel": "", "tables": _ALIAS, "user": "", "policy": ""}
+BOUNDED: Mapping[str, str] = {
+    "channel": 'budget = "$900000/day"\n',
+    "tables": f'[groups.bench]\nbudget = "$900000/week"\n{_ALIAS}budget = "$900000/month"\n',
+    "user": 'group = "bench"\nquota = "$900000"\n',
+    "policy": 'budget = ["$900000/month", "900000M tokens/day"]\nrpm = 90_000_000\n'
+    "tpm = 90_000_000_000\nconcurrency = 100_000\nqueue_s = 5\n",
+}
+"""A budget on user, token, group, model and channel, money and tokens, and all rates on the token:
+none of it is ever reached."""
 PACED = "/events-20/pace-5"
 PACED_MODEL = "bench-paced"
 _CHAT = "/v1/chat/completions"
@@ -107,13 +118,24 @@ def stock(folder: Path, upstream_port: int) -> Server:
     return Server("stock", port, (*command, "--port", str(port)), folder, {"PYTHONPATH": str(ROOT)})
 
 
-def gateway(folder: Path, upstream_port: int, pyz: Path | None = None) -> Server:
-    """The gateway from source, or from a zipapp that unpacks below `folder`."""
+def gateway(
+    folder: Path,
+    upstream_port: int,
+    pyz: Path | None = None,
+    *,
+    name: str = "gateway",
+    bounds: Mapping[str, str] = FREE,
+) -> Server:
+    """The gateway from source, or from a zipapp that unpacks below `folder`. `bounds` are further
+    lines of its tables.
+    """
+    folder.mkdir(exist_ok=True)
     port = free_port()
     secret = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(48))
     config = folder / "oneapi.toml"
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    config.write_text(_GATEWAY.format(upstream=upstream_port, paced=PACED, digest=digest))
+    text = _GATEWAY.format(upstream=upstream_port, paced=PACED, digest=digest, **bounds)
+    config.write_text(text)
     config.chmod(0o600)
     start = (str(pyz.resolve()),) if pyz else (sys.executable, "-m", "oneapi")
     flags = (
@@ -126,7 +148,7 @@ def gateway(folder: Path, upstream_port: int, pyz: Path | None = None) -> Server
         str(folder / "logs"),
     )
     return Server(
-        name="gateway",
+        name=name,
         port=port,
         command=(*start, *flags),
         folder=folder,
@@ -279,18 +301,19 @@ type = "openai-compatible"
 base_url = "http://127.0.0.1:{upstream}/v1"
 keys = ["sk-bench-upstream"]
 models = ["bench-model"]
-
+{channel}
 [channels.bench_paced]
 type = "openai-compatible"
 base_url = "http://127.0.0.1:{upstream}{paced}/v1"
 keys = ["sk-bench-upstream"]
 models = ["bench-paced"]
 
+{tables}
 [users.bench]
-
+{user}
 [policies.bench]
 models = ["bench-*"]
-
+{policy}
 [tokens.bench]
 user = "bench"
 policy = "bench"

@@ -42,13 +42,13 @@ WRONG: dict[str, tuple[str, str]] = {
         "oneapi.toml:4:1: channels.a.key: unknown key (did you mean 'keys'?)",
     ),
     "a key that is not built yet": (
-        '[policies.p]\nbudget = "$5/month"\n',
-        "oneapi.toml:2:1: policies.p.budget: this version does not do budgets yet"
+        "[server]\nworkers = 4\n",
+        "oneapi.toml:2:1: server.workers: this version does not do several worker processes yet"
         " (it refuses the key rather than ignoring it)",
     ),
     "a table that is not built yet": (
-        '[mail]\nhost = "mx"\n',
-        "oneapi.toml:1:1: mail: this version does not do mail yet"
+        '[auth.github]\nid = "x"\n',
+        "oneapi.toml:1:1: auth.github: this version does not do sign-in by GitHub yet"
         " (it refuses the key rather than ignoring it)",
     ),
     "a required key left out": (

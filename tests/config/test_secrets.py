@@ -131,10 +131,10 @@ def test_a_model_without_a_price_is_named(read: Load) -> None:
         CLOUD + 'keys = ["k"]\nmodels = ["paid", "free", "glob-*"]\n'
         '[models.m]\nroutes = [{ channel = "a", model = "dear" }]\n'
     )
-    problems = check_warnings(read(text), priced=lambda _, model: model == "paid")
+    problems = check_warnings(read(text), priced=lambda _, asked, served: served == "paid")
     assert [(p.line, p.message.split()[0], p.hint) for p in problems] == [
-        (6, "dear", 'add [prices."dear"]'),
-        (4, "free", 'add [prices."free"]'),
+        (6, "dear", 'add [prices."dear"], or site.default_price'),
+        (4, "free", 'add [prices."free"], or site.default_price'),
     ]
 
 

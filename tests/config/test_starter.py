@@ -89,7 +89,7 @@ def test_a_gitignore_gets_the_lines_it_lacks(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.pyc\n.env")
     start(tmp_path)
     lines = (tmp_path / ".gitignore").read_text().splitlines()
-    assert lines == ["*.pyc", ".env", "oneapi.db*", "logs/", "oneapi.secrets.txt"]
+    assert lines == "*.pyc .env oneapi.db* oneapi-bodies.db* logs/ oneapi.secrets.txt".split()
 
 
 def test_lines_to_paste_load(tmp_path: Path) -> None:

@@ -22,8 +22,7 @@ def test_a_settled_request_has_one_record_and_no_permit(
 ) -> None:
     async def run() -> None:
         door = Door(store)
-        door.admit()
-        permit = door.hold()
+        permit = door.permit()
         assert door.open_permits == 1
         await door.settle(permit, make_record())
         assert door.open_permits == 0
@@ -35,7 +34,7 @@ def test_a_settled_request_has_one_record_and_no_permit(
 def test_settling_twice_books_once(store: SqliteStore, path: Path, make_record: MakeRecord) -> None:
     async def run() -> None:
         door = Door(store)
-        permit = door.hold()
+        permit = door.permit()
         first = door.settle(permit, make_record())
         second = door.settle(permit, make_record())
         assert first is second
@@ -49,7 +48,7 @@ def test_settling_twice_books_once(store: SqliteStore, path: Path, make_record: 
 
 def test_releasing_twice_counts_once(store: SqliteStore) -> None:
     door = Door(store)
-    one, two = door.hold(), door.hold()
+    one, two = door.permit(), door.permit()
     door.release(one)
     door.release(one)
     assert door.open_permits == 1
@@ -72,7 +71,7 @@ def test_a_released_permit_still_books_its_record(
 ) -> None:
     async def run() -> None:
         door = Door(store)
-        permit = door.hold()
+        permit = door.permit()
         door.release(permit)
         await door.settle(permit, make_record())
         assert door.open_permits == 0
@@ -86,7 +85,7 @@ def test_a_failed_settlement_leaks_no_permit(store: SqliteStore, make_record: Ma
 
     async def run() -> None:
         door = Door(store)
-        permit = door.hold()
+        permit = door.permit()
         with pytest.raises(StoreError):
             await door.settle(permit, make_record())
         assert door.open_permits == 0

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from oneapi.ledger import names, schema
-from oneapi.ledger.queries import records, usage
+from oneapi.ledger.queries import records
+from oneapi.ledger.rollups import usage
 from oneapi.ledger.record import Record
 from oneapi.ledger.store_sqlite import SqliteStore
 
@@ -162,10 +163,11 @@ def test_whatever_is_saved_every_declared_name_has_one_number(
     schema.MIGRATIONS.apply(db)
     for declared in history:
         with db.atomic():
-            ids = names.declare(db, "channel", declared)
+            ids, _ = names.declare(db, "channel", declared)
         assert set(ids) == set(declared)
         assert len(set(ids.values())) == len(ids)
         labels = {r["id"]: r["name"] for r in db.query("SELECT * FROM labels")}
         assert all(labels[number] == name for name, number in ids.items())
-        assert names.declare(db, "channel", declared) == ids  # saving again changes nothing
+        # Saving again changes nothing.
+        assert names.declare(db, "channel", declared) == (ids, False)
     db.close()

@@ -14,9 +14,11 @@ import pytest
 
 from oneapi.errors import StoreError, UsageError
 from oneapi.ir import Usage
-from oneapi.ledger import writer
-from oneapi.ledger.queries import follow, records, usage
+from oneapi.ledger import queries, writer
+from oneapi.ledger.filters import Filter
+from oneapi.ledger.queries import count, follow, page, records
 from oneapi.ledger.record import Record, first_id, new_id
+from oneapi.ledger.rollups import usage
 from oneapi.ledger.store_sqlite import SqliteStore
 
 MakeRecord = Callable[..., Record]
@@ -83,6 +85,120 @@ def test_pages_go_on_where_the_last_ended(path: Path, ten: list[Record]) -> None
 )
 def test_filters(path: Path, ten: list[Record], asked: dict[str, Any], expected: list[int]) -> None:
     assert ids(records(path, newest_first=False, **asked)) == [ten[n].id for n in expected]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Filter(endpoint="chat"), range(10)),
+        (Filter(endpoint="none"), []),
+        (Filter(channel=""), [0, 5]),
+        (Filter(channel="", user="bob"), [5]),
+        (Filter(failed=True), [0, 5]),
+        (Filter(failed=False, user="bob"), [1, 3, 7, 9]),
+        (Filter(user="alice", model="m0", token="t0"), [0, 6]),
+        (Filter(status=200, user="bob", until_ms=NOON + 4_000), [1, 3]),
+        (Filter(status=200), [1, 2, 3, 4, 6, 7, 8, 9]),
+        (Filter(priced=False), []),
+        (Filter(min_cost_nanousd=1_234, min_total_ms=900), range(10)),
+        (Filter(min_cost_nanousd=1_235), []),
+        (Filter(stream=True, group="vip", policy="laptop"), range(10)),
+        (Filter(request_id="%"), []),
+    ],
+    ids=str,
+)
+def test_other_filters(
+    path: Path, ten: list[Record], asked: Filter, expected: Iterable[int]
+) -> None:
+    wanted = [ten[n].id for n in expected]
+    assert ids(records(path, asked, newest_first=False)) == wanted
+    assert ids(records(path, asked)) == wanted[::-1]
+    assert count(path, asked) == len(wanted)
+
+
+def test_a_part_of_a_request_id_finds_it(path: Path, ten: list[Record]) -> None:
+    assert ids(records(path, Filter(request_id=f"{ten[3].id:016x}"[2:]))) == [ten[3].id]
+
+
+def test_pages_lead_to_each_other(path: Path, ten: list[Record]) -> None:
+    newest_first = [r.id for r in reversed(ten)]
+    first = page(path, limit=4)
+    second = page(path, limit=4, cursor=first.older)
+    third = page(path, limit=4, cursor=second.older)
+    assert [ids(p.rows) for p in (first, second, third)] == [
+        newest_first[:4],
+        newest_first[4:8],
+        newest_first[8:],
+    ]
+    assert (first.newer, third.older) == ("", "")
+    back = page(path, limit=4, cursor=third.newer)
+    assert ids(back.rows) == newest_first[4:8]
+    assert ids(page(path, limit=4, cursor=back.newer).rows) == newest_first[:4]
+    assert page(path, limit=4, cursor=back.newer).newer == ""
+    assert ids(page(path, limit=4, cursor=back.older).rows) == newest_first[8:]
+
+
+def test_pages_of_a_filter_lead_to_each_other(path: Path, ten: list[Record]) -> None:
+    wanted = Filter(user="bob", status=200)
+    first = page(path, wanted, limit=2)
+    second = page(path, wanted, limit=2, cursor=first.older)
+    assert [r["id"] for r in (*first.rows, *second.rows)] == [ten[n].id for n in (9, 7, 3, 1)]
+    assert second.older == ""
+
+
+@pytest.mark.parametrize("cursor", ["x", "<", "<zz", ">-1", "<" + "f" * 40, "77"])
+def test_a_cursor_that_is_none_is_refused(path: Path, ten: list[Record], cursor: str) -> None:
+    with pytest.raises(UsageError, match="no page's cursor"):
+        page(path, cursor=cursor)
+
+
+def test_no_record_makes_an_empty_page(path: Path, store: SqliteStore) -> None:
+    assert page(path) == queries.Page([], "", "")
+
+
+def test_a_name_that_stands_for_two_numbers_keeps_the_order_of_time(
+    store: SqliteStore, path: Path, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.declare("user", {"anna": None, "ann": None})
+    made = [
+        make_record(id=first_id(NOON + n), user=("anna", "ann", "bob")[n % 3], stream=n % 4 > 0)
+        for n in range(300)
+    ]
+    write(store, made)
+    store.declare("user", {"anna": "ann"})
+    monkeypatch.setattr(queries, "_FIRST_BLOCK", 7)
+    monkeypatch.setattr(queries, "_BLOCK", 20)
+    for where, every in ((Filter(user="anna"), 1), (Filter(user="anna", stream=False), 4)):
+        wanted = [made[n].id for n in range(0, 300, every) if n % 3 < 2]
+        assert ids(records(path, where, limit=None, newest_first=False)) == wanted
+        assert ids(records(path, where, limit=None)) == wanted[::-1]
+        assert ids(records(path, where, limit=5)) == wanted[::-1][:5]
+
+
+def test_a_slow_search_tells_how_far_it_is(
+    store: SqliteStore, path: Path, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "_FIRST_BLOCK", 10)
+    monkeypatch.setattr(queries, "_BLOCK", 40)
+    write(store, (make_record(id=first_id(NOON + n)) for n in range(100)))
+    told: list[tuple[int, int]] = []
+    rows = records(
+        path, Filter(endpoint="x"), progress=lambda ms, looked: told.append((ms, looked))
+    )
+    assert list(rows) == []
+    assert told == []  # the name is known to nobody: nothing is looked at
+    seen = records(
+        path, Filter(min_total_ms=901), progress=lambda ms, looked: told.append((ms, looked))
+    )
+    assert list(seen) == []
+    assert [(ms - NOON, looked) for ms, looked in told[:3]] == [(90, 10), (50, 50), (10, 90)]
+    assert told[-1][1] == 100
+
+
+def test_the_usual_page_tells_nothing(path: Path, ten: list[Record]) -> None:
+    told: list[int] = []
+    list(records(path, Filter(user="bob"), progress=lambda ms, looked: told.append(looked)))
+    assert told == []
 
 
 def test_all_of_many_are_read_page_by_page(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +31,23 @@ RESPONSES_2 = """
     user token response_id model channel channel_key time_ms expires_ms native size names input
     answer
 """.split()
-TABLES = ("names", "tail", "revisions", "secrets", "responses", "response_names")
+SUMS_3 = """
+    user_id token_id group_id model_id channel_id requests attempted errors unpriced cost_nanousd
+    input_tokens output_tokens cached_tokens cached_tenths total_ms ttft_ms answered
+""".split()
+TABLES = {
+    "names": ["id", "kind", "name", "declared", "same_as"],
+    "tail": ["seq", "record_id", "process"],
+    "secrets": ["name", "value"],
+    "revisions": ["id", "revision", "time_ms", "outcome", "origin", "text"],
+    "responses": RESPONSES_2,
+    "response_names": ["user", "token", "name", "response_id"],
+    "price_rules": ["id", "body"],
+    "hours": ["hour_ms", *SUMS_3],
+    "closings": ["day_ms", *SUMS_3],
+    "log_marks": ["name", "time_ms"],
+}
+INDEXES_3 = {"user_id", "token_id", "model_id", "channel_id", "status"}
 
 
 def test_the_columns_of_records_are_these(store: SqliteStore, path: Path) -> None:
@@ -42,7 +57,9 @@ def test_the_columns_of_records_are_these(store: SqliteStore, path: Path) -> Non
 
 
 def test_a_row_has_a_value_for_every_column(make_record: MakeRecord) -> None:
-    values = dict(zip(schema.COLUMNS, row(make_record(), lambda kind, name: None), strict=True))
+    values = dict(
+        zip(schema.COLUMNS, row(make_record(), lambda kind, name: None, None), strict=True)
+    )
     assert (values["status"], values["input"], values["reasoning"]) == (200, 12, 2)
     assert (values["total_ms"], values["attempts"], values["client"]) == (900, 1, 0x7F000001)
 
@@ -58,46 +75,20 @@ def test_the_other_tables(store: SqliteStore, path: Path) -> None:
     with reading(path) as db:
         columns = {t: [c.name for c in db.table(t).columns] for t in TABLES}
         views = db.view_names()
-    assert columns == {
-        "names": ["id", "kind", "name", "declared", "same_as"],
-        "tail": ["seq", "record_id"],
-        "secrets": ["name", "value"],
-        "revisions": ["id", "revision", "time_ms", "outcome", "origin", "text"],
-        "responses": RESPONSES_2,
-        "response_names": ["user", "token", "name", "response_id"],
-    }
+    assert columns == TABLES
     assert views == ["labels", "log"]
+
+
+def test_records_have_these_indexes_and_no_others(store: SqliteStore, path: Path) -> None:
+    with reading(path) as db:
+        indexes = {tuple(index.columns) for index in db.table("records").indexes}
+    assert indexes == {(column,) for column in INDEXES_3}
 
 
 def test_there_is_a_migration_for_every_version() -> None:
     db = Database(memory=True, execute_plugins=False)
     assert len(schema.MIGRATIONS.pending(db)) == schema.VERSION
     db.close()
-
-
-def test_a_record_takes_less_than_150_bytes(
-    store: SqliteStore, path: Path, make_record: MakeRecord
-) -> None:
-    for n in range(10_000):
-        store.post(
-            make_record(user=f"u{n % 50}", token=f"t{n % 200}", channel=f"c{n % 9}", ttft_ms=n)
-        )
-    asyncio.run(store.flush())
-    store.close()
-    with reading(path) as db:
-        pages = (
-            db.execute(
-                "SELECT sum(pgsize) FROM dbstat WHERE name NOT IN ('tail', 'names')"
-            ).fetchone()
-            if _has_dbstat(db)
-            else (os.path.getsize(path),)
-        )
-    assert pages[0] / 10_000 < 150
-
-
-def _has_dbstat(db: Database) -> bool:
-    options = [option for (option,) in db.execute("PRAGMA compile_options")]
-    return "ENABLE_DBSTAT_VTAB" in options
 
 
 def test_the_sqlite_utils_command_reads_the_log(

@@ -309,7 +309,9 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(
         store.close()
     finally:
         os.umask(before)
-    assert modes == {"oneapi.db": 0o600, "oneapi.db-wal": 0o600, "oneapi.db-shm": 0o600}
+    names = ("oneapi.db", "oneapi.db-wal", "oneapi.db-shm", "oneapi.db.1.alive")
+    assert modes == dict.fromkeys(names, 0o600)
+    assert not list((tmp_path / "state").glob("*.alive"))
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
@@ -321,7 +323,7 @@ def test_settings_of_the_file(store: SqliteStore, path: Path) -> None:
     assert pragma("synchronous") == 1  # normal
     assert pragma("auto_vacuum") == 2  # incremental
     assert pragma("application_id") == 0x31415049
-    assert pragma("user_version") == 2
+    assert pragma("user_version") == 3
 
 
 def test_the_key_for_fingerprints_is_one_for_all_who_open_the_file(

@@ -1,6 +1,11 @@
-"""The long runs: `python -m tests.soak.run` (200 saves, 100 kills; about 10 minutes).
+"""The long runs: `python -m tests.soak.run` (200 saves, twice 100 kills; about 15 minutes).
 
-Exit status 1 when anything failed, was lost or doubled.
+    --saves N   saves of the configuration under load
+    --kills N   `kill -9` under load
+    --money N   `kill -9` under load with budgets and limits on, from four client processes
+    --lock S    another program keeps the database locked for so many seconds, under load
+
+Exit status 1 when anything failed, was lost, doubled, overspent or left behind.
 """
 
 from __future__ import annotations
@@ -10,17 +15,30 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.e2e.money.commands import audit
+from tests.e2e.money.killing import kill_money
+from tests.e2e.money.waiting import lock_storm
 from tests.e2e.storms import kill_storm, reload_storm
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--saves", type=int, default=200)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--money", type=int, default=100)
+    parser.add_argument("--lock", type=float, default=40.0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        good = _reloads(Path(name) / "reload", args.saves)
-        return 0 if _kills(Path(name) / "kill", args.kills) and good else 1
+        folder = Path(name)
+        good = [
+            not args.saves or _reloads(folder / "reload", args.saves),
+            not args.kills or _kills(folder / "kill", args.kills),
+            not args.money or _money(folder / "money", args.money),
+            not args.lock or _lock(folder / "lock", args.lock),
+        ]
+    return 0 if all(good) else 1
 
 
 def _reloads(folder: Path, saves: int) -> bool:
@@ -45,6 +63,24 @@ def _kills(folder: Path, kills: int) -> bool:
         f"{doubled} doubled, {broken} damaged databases"
     )
     return not (missing or doubled or broken)
+
+
+def _money(folder: Path, kills: int) -> bool:
+    storm = kill_money(folder, kills=kills)
+    faults = storm.faults()
+    print(f"kill -9 with budgets and limits: {storm.told()}, {len(faults)} faults")
+    for line in faults[:20]:
+        print(f"  {line}")
+    return audit(folder) == 0 and not faults
+
+
+def _lock(folder: Path, seconds: float) -> bool:
+    lock = lock_storm(folder, seconds=seconds)
+    faults = lock.faults()
+    print(f"locked for {seconds:g} s: {dict(lock.statuses)}, {len(faults)} faults")
+    for line in faults:
+        print(f"  {line}")
+    return audit(folder) == 0 and not faults
 
 
 if __name__ == "__main__":

@@ -1,0 +1,39 @@
+"""Where the file and the store meet: names that both have, names that changed in the file."""
+
+from __future__ import annotations
+
+from oneapi.config.findings import Finding
+from oneapi.config.load import Loaded
+from oneapi.errors import ConfigError
+from oneapi.ledger import issued, registered
+from oneapi.ledger.store_sqlite import SqliteStore
+
+
+def refuse_shared_names(loaded: Loaded, store: SqliteStore) -> None:
+    """Refuse a file that declares somebody who is registered in the store: the two would share one
+    balance. Blocks. Raises `ConfigError` with the place of each.
+    """
+    users = loaded.settings.users
+    shared = store.transact(lambda db: registered.collisions(db, users)).result()
+    if shared:
+        raise ConfigError(
+            [
+                loaded.documents.problem(
+                    Finding(
+                        ("users", name),
+                        f"a user {name!r} is registered in the store: both would share one balance",
+                        f"choose another name; or, if it is the same person, run `oneapi user "
+                        f"adopt {name}`, and the file's user takes over book and tokens",
+                        at="key",
+                    )
+                )
+                for name in shared
+            ]
+        )
+
+
+def carry_names(loaded: Loaded, store: SqliteStore) -> None:
+    """Let issued tokens' names in records follow users that the file renamed (`was`). Blocks."""
+    if any(user.was for user in loaded.settings.users.values()):
+        if store.transact(issued.follow_names).result():
+            store.forget_names()

@@ -1,0 +1,417 @@
+"""Budgets in one process: exact, all or nothing, without a write far from the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from oneapi.errors import StoreError
+from oneapi.ledger import spending
+from oneapi.ledger.accounts import Account, Period
+from oneapi.ledger.door import Door
+from oneapi.ledger.record import ID_SHIFT, id_time_ms, new_id
+from oneapi.ledger.store_sqlite import SqliteStore
+from tests.ledger.money import ALICE, a_request, budget, held, promised, settled, spend
+
+DAY = Period("day")
+NOON = (time.time_ns() // 86_400_000_000_000 + 2) * 86_400_000 + 43_200_000
+"""Of the day after tomorrow, UTC: what is opened now counts all that comes."""
+
+
+def at(time_ms: int) -> int:
+    """An id of that moment."""
+    return (time_ms << ID_SHIFT) + new_id() % (1 << ID_SHIFT)
+
+
+@pytest.fixture
+def statements(store: SqliteStore) -> list[str]:
+    """What the writer says to SQLite."""
+    said: list[str] = []
+    store.transact(lambda db: db.conn.set_trace_callback(said.append)).result()
+    return said
+
+
+def test_200_at_once_against_a_budget_for_10_let_10_through(store: SqliteStore, path: Path) -> None:
+    async def run() -> int:
+        door = Door(store)
+        outcomes = await asyncio.gather(
+            *[spend(door, [(budget(100), 10)], cost=10) for _ in range(200)]
+        )
+        return outcomes.count(None)
+
+    through = asyncio.run(run())
+    print(f"1 process: {through} of 200 went through against a budget for 10")
+    assert through == 10
+    store.close()
+    assert promised(path) == (100, 0)
+
+
+def test_a_refusal_names_the_budget_and_what_is_used_of_it(store: SqliteStore) -> None:
+    bound = budget(100)
+
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(bound, 60)], cost=60) is None
+        permit = await held(door, [(bound, 30)])
+        assert permit is not None
+        shortage = await spend(door, [(bound, 20)], cost=20)
+        assert shortage is not None
+        assert (shortage.budget, shortage.limit, shortage.used) == (bound, 100, 60)
+        assert (shortage.held, shortage.frees_ms) == (30, 0)
+        door.release(permit)
+        assert await spend(door, [(bound, 20)], cost=20) is None
+
+    asyncio.run(run())
+
+
+def test_all_of_a_requests_budgets_are_held_or_none(store: SqliteStore) -> None:
+    wide, narrow = budget(100), budget(5, scope="token", name="ci")
+
+    async def run() -> None:
+        door = Door(store)
+        assert await held(door, [(wide, 90), (narrow, 6)]) is None
+        assert await held(door, [(wide, 100)]) is not None
+
+    asyncio.run(run())
+
+
+def test_an_account_that_is_wanted_twice_is_held_twice(store: SqliteStore) -> None:
+    async def run() -> None:
+        door = Door(store)
+        assert await held(door, [(budget(100), 60), (budget(100), 60)]) is None
+        permit = await held(door, [(budget(100), 50), (budget(100), 50)])
+        assert permit is not None
+        assert await held(door, [(budget(100), 1)]) is None
+
+    asyncio.run(run())
+
+
+def test_far_from_the_limit_nothing_is_written_before_a_call(
+    store: SqliteStore, statements: list[str]
+) -> None:
+    wants = [(budget(10**12), 1_000), (budget(10**12, scope="token", name="ci", period=DAY), 1_000)]
+
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, wants, cost=10) is None  # opens the accounts
+        statements.clear()
+        for _ in range(40):
+            permit = door.permit()
+            assert door.try_hold(permit, wants, id_time_ms(new_id()))
+            await door.settle(permit, a_request(10))
+
+    asyncio.run(run())
+    assert len(set(statements)) == 40  # a statement is told of for its triggers too
+    assert all(said.startswith("INSERT INTO records") for said in statements)
+
+
+def test_a_slice_is_renewed_before_it_runs_out(store: SqliteStore) -> None:
+    """Holds that never end use up slice after slice, and hardly any has to ask."""
+    wants = [(budget(10**12), 1_000)]
+
+    async def run() -> int:
+        door = Door(store)
+        asked = 0
+        for _ in range(2_000):
+            permit = door.permit()
+            now = id_time_ms(new_id())
+            if not door.try_hold(permit, wants, now):
+                asked += 1
+                assert await door.hold(permit, wants, now) is None
+            await asyncio.sleep(0.0001)
+        return asked
+
+    assert asyncio.run(run()) < 20
+
+
+def test_used_and_leased_never_exceed_the_limit(store: SqliteStore, path: Path) -> None:
+    async def run() -> None:
+        door = Door(store)
+        for _ in range(300):
+            await spend(door, [(budget(5_000), 20)], cost=19)
+            assert sum(promised(path)) <= 5_000
+
+    asyncio.run(run())
+    store.close()
+    used, _ = promised(path)
+    assert 5_000 - 20 < used <= 5_000
+
+
+def test_overdrawn_by_no_more_than_requests_used_beyond_their_holds(
+    store: SqliteStore, path: Path
+) -> None:
+    async def run() -> None:
+        door = Door(store)
+        permits = await asyncio.gather(*[held(door, [(budget(100), 10)]) for _ in range(50)])
+        open_ = [permit for permit in permits if permit is not None]
+        assert len(open_) == 10
+        await asyncio.gather(*[door.settle(permit, a_request(13)) for permit in open_])
+        assert await spend(door, [(budget(100), 1)], cost=1) is not None
+        assert await spend(door, [(budget(100), 0)], cost=0) is None  # costs nothing, needs nothing
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path) == (130, 0)
+
+
+def test_a_failed_commit_leaves_neither_charge_nor_hold(store: SqliteStore, path: Path) -> None:
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(budget(100), 10)], cost=10) is None
+        permit = await held(door, [(budget(100), 90)])
+        assert permit is not None
+        with pytest.raises(StoreError):
+            await door.settle(permit, a_request(90, status=object()))
+        assert await spend(door, [(budget(100), 90)], cost=90) is None
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path) == (100, 0)
+
+
+def test_a_caller_who_leaves_while_he_waits_holds_nothing(store: SqliteStore) -> None:
+    async def run() -> None:
+        door = Door(store)
+        for _ in range(5):
+            waiting = asyncio.ensure_future(held(door, [(budget(100), 100)]))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert await held(door, [(budget(100), 100)]) is not None
+
+    asyncio.run(run())
+
+
+def test_a_caller_who_leaves_while_his_record_is_written_is_charged(
+    store: SqliteStore, path: Path
+) -> None:
+    async def run() -> None:
+        door = Door(store)
+        permit = await held(door, [(budget(100), 60)])
+        assert permit is not None
+        door.settle(permit, a_request(60)).cancel()
+        assert await spend(door, [(budget(100), 60)], cost=60) is not None
+        assert await spend(door, [(budget(100), 40)], cost=40) is None
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path) == (100, 0)
+
+
+def test_a_reload_that_lowers_a_limit_takes_back_what_is_idle(
+    store: SqliteStore, path: Path
+) -> None:
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(budget(100_000), 10)], cost=10) is None
+        assert sum(promised(path)) > 100
+        assert await spend(door, [(budget(50), 20)], cost=20) is None
+        assert sum(promised(path)) <= 50
+        assert await spend(door, [(budget(50), 21)], cost=21) is not None
+        assert await spend(door, [(budget(60), 21)], cost=21) is None
+
+    asyncio.run(run())
+
+
+def test_what_is_long_idle_goes_back(store: SqliteStore, path: Path) -> None:
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(budget(10**9), 1_000)], cost=10) is None
+        assert promised(path)[1] > 0
+        for _ in range(260):
+            await door.tick()
+        await asyncio.sleep(0.05)
+        assert promised(path) == (10, 0)
+        assert await spend(door, [(budget(10**9), 1_000)], cost=10) is None
+
+    asyncio.run(run())
+
+
+def test_a_credit_raises_what_may_be_spent_and_a_negative_one_lowers_it(store: SqliteStore) -> None:
+    bound = budget(100, credited=True)
+
+    def credit(nanousd: int) -> None:
+        now = id_time_ms(new_id())
+        store.transact(lambda db: spending.add_credit(db, "alice", nanousd, now)).result()
+
+    async def run() -> None:
+        door = Door(store)
+        assert await held(door, [(bound, 101)]) is None
+        credit(50)
+        assert await spend(door, [(bound, 150)], cost=120) is None
+        assert door.remaining(bound, NOON) == 30
+        credit(-20)
+        assert await held(door, [(bound, 11)]) is None
+        assert await held(door, [(bound, 10)]) is not None
+
+    asyncio.run(run())
+
+
+def test_tokens_requests_and_money_are_counted_each_in_its_unit(
+    store: SqliteStore, path: Path
+) -> None:
+    tokens = budget(1_000, unit="tokens", scope="channel", name="home")
+    requests = budget(3, unit="requests", scope="token", name="ci", period=DAY)
+
+    async def run() -> None:
+        door = Door(store)
+        wants = [(tokens, 100), (requests, 1)]
+        outcomes = [await spend(door, wants, cost=7) for _ in range(4)]
+        assert [o is None for o in outcomes] == [True, True, True, False]
+        refused = a_request(0, attempts=0, status=429)  # no provider was asked
+        await door.settle(None, refused)
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path, tokens.account) == (21, 0)
+    assert promised(path, requests.account) == (3, 0)
+    assert promised(path) == (21, 0)  # money is summed up without any budget
+
+
+def test_a_calendar_period_begins_anew_in_the_operators_zone(store: SqliteStore) -> None:
+    """Midnight in Shanghai is 16:00 UTC."""
+    bound = budget(100, period=DAY)
+    evening, night = NOON + 3 * 3_600_000, NOON + 5 * 3_600_000
+
+    async def run() -> None:
+        door = Door(store, ZoneInfo("Asia/Shanghai"))
+        assert await spend(door, [(bound, 100)], cost=100, id=at(evening)) is None
+        shortage = await spend(door, [(bound, 1)], cost=1, id=at(evening))
+        assert shortage is not None
+        assert shortage.frees_ms == NOON + 4 * 3_600_000
+        assert await spend(door, [(bound, 100)], cost=100, id=at(night)) is None
+        assert await spend(door, [(bound, 1)], cost=1, id=at(night)) is not None
+
+    asyncio.run(run())
+
+
+def test_another_zone_counts_what_was_spent_in_its_own_day(store: SqliteStore) -> None:
+    bound = budget(100, period=DAY)
+
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(bound, 60)], cost=60) is None
+        door.zone = ZoneInfo("Etc/GMT-14")
+        shortage = await spend(door, [(bound, 100)], cost=100)
+        assert shortage is None or shortage.used == 60  # the day may have begun there already
+        door.zone = ZoneInfo("UTC")
+        assert await spend(door, [(bound, 41)], cost=41) is not None
+
+    asyncio.run(run())
+
+
+def test_a_rolling_window_frees_what_leaves_it(store: SqliteStore) -> None:
+    bound = budget(100, period=Period("rolling", 3_600))
+    now = NOON
+
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(bound, 40)], cost=40, id=at(now)) is None
+        assert await spend(door, [(bound, 60)], cost=60, id=at(now + 1_800_000)) is None
+        shortage = await spend(door, [(bound, 10)], cost=10, id=at(now + 3_500_000))
+        assert shortage is not None
+        assert shortage.frees_ms == now + 3_660_000
+        late = now + 3_660_000
+        assert await spend(door, [(bound, 41)], cost=41, id=at(late)) is not None
+        assert await spend(door, [(bound, 40)], cost=40, id=at(late)) is None
+
+    asyncio.run(run())
+
+
+def test_a_budget_that_is_new_counts_what_was_spent_before(store: SqliteStore, path: Path) -> None:
+    group = budget(100, scope="group", name="vip", period=DAY)
+
+    async def run() -> None:
+        door = Door(store)
+        yesterday = id_time_ms(new_id()) - 2 * 86_400_000
+        await door.settle(None, a_request(70, id=at(yesterday)))
+        for _ in range(3):
+            await door.settle(None, a_request(20))
+        assert await spend(door, [(group, 41)], cost=41) is not None
+        assert await spend(door, [(group, 40)], cost=40) is None
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path, group.account) == (100, 0)
+    assert promised(path) == (170, 0)
+
+
+def test_sums_follow_a_renaming(store: SqliteStore, path: Path) -> None:
+    store.declare("user", {"alice": None})
+
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(budget(100), 60)], cost=60) is None
+        store.declare("user", {"alina": "alice"})
+        new = budget(100, name="alina")
+        assert await spend(door, [(new, 41)], cost=41, user="alina") is not None
+        assert await spend(door, [(new, 40)], cost=40, user="alina") is None
+        store.declare("user", {"alina": "alice", "alice": None})  # a freed name begins anew
+        assert await spend(door, [(budget(100), 100)], cost=100) is None
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path, Account("user", "alina", "nanousd")) == (100, 0)
+
+
+def test_sums_of_two_names_become_one_when_was_comes_late(store: SqliteStore, path: Path) -> None:
+    day = budget(100, name="alina", period=DAY)
+
+    async def run() -> None:
+        door = Door(store)
+        store.declare("user", {"alice": None})
+        assert await spend(door, [(budget(100, period=DAY), 30)], cost=30) is None
+        store.declare("user", {"alina": None})
+        assert await spend(door, [(day, 30)], cost=30, user="alina") is None
+        store.declare("user", {"alina": "alice"})
+        assert await spend(door, [(day, 41)], cost=41, user="alina") is not None
+        assert await spend(door, [(day, 40)], cost=40, user="alina") is None
+
+    asyncio.run(run())
+    store.close()
+    assert promised(path, day.account) == (100, 0)
+    assert promised(path, Account("user", "alina", "nanousd")) == (100, 0)
+
+
+def test_a_permit_is_extended_and_shrunk(store: SqliteStore) -> None:
+    user, first, second = budget(10), budget(10, name="a"), budget(10, name="b")
+
+    async def run() -> None:
+        door = Door(store)
+        permit = await held(door, [(user, 5)])
+        assert permit is not None
+        assert await door.hold(permit, [(first, 10)], NOON) is None
+        door.give_back(permit, [first])
+        assert await door.hold(permit, [(second, 10)], NOON) is None
+        assert permit.wants == ((user, 5), (second, 10))
+        assert await held(door, [(first, 10)]) is not None
+
+    asyncio.run(run())
+
+
+def test_freed_wakes_who_waits_for_a_release(store: SqliteStore) -> None:
+    async def run() -> None:
+        door = Door(store)
+        permit = await held(door, [(budget(10), 10)])
+        assert permit is not None
+        waiting = asyncio.ensure_future(door.freed(5))
+        await asyncio.sleep(0)
+        door.release(permit)
+        await asyncio.wait_for(waiting, 1)
+
+    asyncio.run(run())
+
+
+def test_sums_tell_what_accounts_have_spent(store: SqliteStore, path: Path) -> None:
+    async def run() -> None:
+        door = Door(store)
+        await spend(door, [(budget(10**6, period=DAY), 60)], cost=60)
+        await settled(door, lambda: promised(path)[0] == 60)
+
+    asyncio.run(run())
+    found = {(s.account, s.used) for s in spending.sums(path, scope="user", names=["alice"])}
+    assert found == {(ALICE, 60), (Account("user", "alice", "nanousd", DAY), 60)}
