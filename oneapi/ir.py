@@ -7,7 +7,9 @@ events, whose grammar is the finest of all dialects. The gateway itself needs le
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from oneapi.errors import ApiError
@@ -58,10 +60,11 @@ class Usage:
 
     def as_tuple(self) -> tuple[int, ...]:
         """The buckets in the order of their fields, as the ledger stores them."""
-        return tuple(getattr(self, name) for name in USAGE_BUCKETS)
+        return _ALL(self)
 
 
 USAGE_BUCKETS: tuple[str, ...] = tuple(f.name for f in fields(Usage))
+_ALL: Callable[[Usage], tuple[int, ...]] = attrgetter(*USAGE_BUCKETS)
 
 
 @dataclass(slots=True)

@@ -122,4 +122,3 @@ def _budget(
 def declared_queue_s(tables: Iterable[schema.Bounds]) -> float:
     """Seconds that a request may wait: the least of those that say any."""
     return min((table.queue_s for table in tables if table.queue_s), default=0.0)
-

@@ -130,6 +130,7 @@ class Callers:
         limits: tuple[Limits | None, ...],
         queue_s: float,
     ) -> Caller:
+        found = tuple(one for one in limits if one is not None)
         return Caller(
             user=user.name,
             token=token,
@@ -138,9 +139,12 @@ class Callers:
             policy=policy,
             ratio_millionths=self._ratio(user.group),
             anonymous=user.name == ANONYMOUS,
-            limits=tuple(found for found in limits if found is not None),
+            limits=found,
             budgets=tightest(budgets),
             queue_s=queue_s,
+            paced=tuple(one for one in found if one.paced),
+            counts_tokens=any(one.tpm for one in found),
+            max_input=min((one.max_input for one in found if one.max_input), default=0),
         )
 
     def _own(self, user: UserFacts) -> schema.Bounds:

@@ -6,7 +6,7 @@ How the numbers come about stands in `holding`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from oneapi.ir import Usage
@@ -46,6 +46,7 @@ class Demand:
     characters: int = 0
     searches: int = 0
     free: bool = False  # counting is, whatever a request costs
+    _costs: dict[str, int] = field(default_factory=dict, init=False)  # by price
 
     @property
     def tokens(self) -> int:
@@ -55,6 +56,12 @@ class Demand:
         """Nano-dollars of it, at the dearest that its buckets can cost."""
         if self.free:
             return 0
+        known = self._costs.get(price.id)
+        if known is None:
+            known = self._costs[price.id] = self._cost(price)
+        return known
+
+    def _cost(self, price: Price) -> int:
         rates = price.rule.rates
         usage = Usage(
             images=self.images,
@@ -75,8 +82,7 @@ def _dearest(buckets: Sequence[str], rates: Rates) -> str:
 
 def cost(demand: Demand, prices: Iterable[Price | None]) -> int:
     """Nano-dollars at the dearest of the prices; nothing where nothing prices it (D26)."""
-    known = {price.id: price for price in prices if price is not None}
-    return max((demand.cost(price) for price in known.values()), default=0)
+    return max([demand.cost(price) for price in prices if price is not None], default=0)
 
 
 def wants(budgets: Iterable[Budget], demand: Demand, prices: Iterable[Price | None]) -> list[Want]:

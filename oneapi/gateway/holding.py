@@ -146,6 +146,11 @@ def output_limit(job: Job, targets: Sequence[Target]) -> int:
     there is none.
     """
     asked = job.envelope.max_output
+    if len(targets) == 1:
+        most = targets[0].lane.hints.max_output
+        if not asked:
+            return most or UNKNOWN_OUTPUT
+        return min(asked, most or MOST_OUTPUT)
     model = max((target.lane.hints.max_output or UNKNOWN_OUTPUT for target in targets), default=0)
     known = all(target.lane.hints.max_output for target in targets)
     if not asked:
@@ -155,7 +160,10 @@ def output_limit(job: Job, targets: Sequence[Target]) -> int:
 
 def _media(raw: bytes) -> int:
     """How often pictures, sounds and documents are spoken of; each has two such members or so."""
-    if not any(mark in raw for mark in _MARKS):
+    for mark in _MARKS:
+        if mark in raw:
+            break
+    else:
         return 0
     return sum(1 for _ in _MEDIA.finditer(raw))
 

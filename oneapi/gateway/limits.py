@@ -21,6 +21,7 @@ from oneapi.gateway.holding import UNKNOWN, bound, output_limit, prices_of
 from oneapi.gateway.job import Job
 from oneapi.gateway.queueing import Full, Limiter, Wanted, enter, wait
 from oneapi.gateway.refusals import (
+    admitted_head,
     largest,
     no_room,
     rate_head,
@@ -67,8 +68,8 @@ class Gate:
         if caller.limits:
             await self._pace(job)
         budgets: Sequence[Budget] = caller.budgets
-        if job.envelope.model in snapshot.model_budgets:
-            budgets = [*budgets, *snapshot.model_budgets[job.envelope.model]]
+        if meter.model in snapshot.model_budgets:
+            budgets = [*budgets, *snapshot.model_budgets[meter.model]]
         if budgets:
             try:
                 await self._hold(job, targets, budgets)
@@ -83,23 +84,20 @@ class Gate:
         meter = job.meter
         caller = meter.caller
         assert caller is not None
-        await check_input(job, caller.limits)
-        paced = [limits for limits in caller.limits if limits.paced]
-        if not paced:
+        if caller.max_input:
+            await check_input(job, caller.limits)
+        if not caller.paced:
             return
-        tokens = 0
-        if any(limits.tpm for limits in paced):
-            tokens = await _expected(job)
-        wanted = [self._wanted(job, limits, tokens) for limits in paced]
+        tokens = await _expected(job) if caller.counts_tokens else 0
+        wanted = [self._wanted(job, limits, tokens) for limits in caller.paced]
         found = await enter(wanted, caller.queue_s)
-        job.head += rate_head(
-            [(limiter, limits) for limiter, limits, _ in wanted],
-            time.monotonic(),
-            time.time_ns() // 1_000_000,
-            anthropic=job.dialect.NAME == ANTHROPIC,
-        )
+        anthropic = job.dialect.NAME == ANTHROPIC
+        now_ms = time.time_ns() // 1_000_000
         if isinstance(found, Full):
+            pairs = [(limiter, limits) for limiter, limits, _ in wanted]
+            job.head += rate_head(pairs, time.monotonic(), now_ms, anthropic=anthropic)
             raise too_fast(found)
+        job.head += admitted_head(wanted, now_ms, anthropic=anthropic)
         meter.seats = found
 
     async def _hold(self, job: Job, targets: Targets, budgets: Sequence[Budget]) -> None:
@@ -171,15 +169,17 @@ class Gate:
             found = await self._held(job, wanted)
         return found
 
-    async def board(self, job: Job, target: Target) -> Full | Shortage | None:
-        """A place at the target's channel for the next attempt; or why there is none now.
-
-        Raises `ApiError` 400 where the input is too long for it, as its operator says.
+    async def board(self, job: Job, target: Target) -> ApiError | Full | Shortage | None:
+        """A place at the target's channel for the next attempt; or why there is none now, an
+        `ApiError` where there will never be one.
         """
         channel, meter = target.channel, job.meter
         limits = channel.limits
         if limits is not None:
-            await check_input(job, (limits,))
+            try:
+                await check_input(job, (limits,))
+            except ApiError as error:
+                return error
             if limits.paced:
                 tokens = await _expected(job) if limits.tpm else 0
                 found = await enter([self._wanted(job, limits, tokens)], 0, job.turn)

@@ -73,7 +73,10 @@ async def to_pusher(http: httpx.AsyncClient, pusher: Pusher, facts: Mapping[str,
         value = None
     if not isinstance(value, dict) or value.get("success") is not True:
         words = value.get("message") if isinstance(value, dict) else "its answer is not JSON"
-        raise NoticeRefusedError(f"the pusher refused it: {str(words)[:_SAID]}")
+        said_back = str(words)
+        if pusher.token:
+            said_back = said_back.replace(pusher.token, "…")  # some repeat what they refuse
+        raise NoticeRefusedError(f"the pusher refused it: {said_back[:_SAID]}")
 
 
 async def _post(

@@ -8,6 +8,7 @@ import functools
 import logging
 import secrets
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,10 @@ POLL_S: Final = 5.0
 DELAYS_S: Final = (10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800)
 """How long after each failed attempt the next one is made; after the last, none: half a day."""
 PRUNE_S: Final = 3_600.0
+DEADLINE_S: Final = 90.0
+"""How long one attempt may take in all, however slowly it is answered: less than a claim lasts."""
+MAILERS: Final = 4
+"""Mails that are handed over at once."""
 
 
 class Sender:
@@ -40,11 +45,14 @@ class Sender:
         *,
         delays_s: Sequence[float] = DELAYS_S,
         poll_s: float = POLL_S,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._store = store
         self._settings = settings
         self._delays_s = delays_s
         self._poll_s = poll_s
+        self._deadline_s = deadline_s
+        self._mailers = asyncio.Semaphore(MAILERS)
         self._who = secrets.token_hex(8)
         self._woken = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
@@ -126,7 +134,10 @@ class Sender:
     async def _deliver(self, waiting: Waiting) -> str | None:
         """None where the notice was taken, else why not."""
         try:
-            await self._on_its_way(waiting)
+            async with asyncio.timeout(self._deadline_s):
+                await self._on_its_way(waiting)
+        except TimeoutError:
+            return f"it was not taken within {self._deadline_s:g} s"
         except OneApiError as error:
             return str(error)
         except Exception as error:  # the border of one notice: it must not end the others' sender
@@ -151,9 +162,38 @@ class Sender:
                 from oneapi.gateway import notify_mail  # on use: the email package likewise
 
                 send = functools.partial(notify_mail.send, mail, waiting.address, tls=self._trust())
-                await asyncio.to_thread(send, str(facts["subject"]), str(facts["text"]))
+                await self._mail(functools.partial(send, str(facts["subject"]), str(facts["text"])))
             case "webhook" | "pusher" | "mail":
                 raise OneApiError(f"the configuration has no {waiting.way} any more")
+
+    async def _mail(self, send: Callable[[], None]) -> None:
+        """Run what blocks in a thread of its own: a mail server that says nothing must hold
+        neither the threads that others need nor the end of the process.
+        """
+        await self._mailers.acquire()
+        loop = asyncio.get_running_loop()
+        sent: asyncio.Future[None] = loop.create_future()
+
+        def tell(error: BaseException | None) -> None:
+            self._mailers.release()
+            if sent.done():  # nobody waits any more
+                return
+            if error is None:
+                sent.set_result(None)
+            else:
+                sent.set_exception(error)
+
+        def work() -> None:
+            problem: BaseException | None = None
+            try:
+                send()
+            except Exception as error:  # noqa: BLE001  raised where it is waited for
+                problem = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(tell, problem)
+
+        threading.Thread(target=work, name="mail", daemon=True).start()
+        await sent
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:

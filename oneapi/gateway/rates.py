@@ -40,6 +40,11 @@ class Window:
             self._total -= gone.amount
         return self._total
 
+    @property
+    def sum(self) -> int:
+        """What counted when it was last looked at."""
+        return self._total
+
     def add(self, now: float, amount: int) -> Entry:
         entry = Entry(now, amount)
         self._entries.append(entry)

@@ -32,6 +32,28 @@ SOON_S: Final = 1.0
 _UNITS: Final[Mapping[str, str]] = {"tokens": "tokens", "requests": "requests"}
 
 Head = list[tuple[bytes, bytes]]
+MINUTE: Final = b"1m0s"
+_REQUESTS: Final = (
+    (
+        b"x-ratelimit-limit-requests",
+        b"x-ratelimit-remaining-requests",
+        b"x-ratelimit-reset-requests",
+    ),
+    (
+        b"anthropic-ratelimit-requests-limit",
+        b"anthropic-ratelimit-requests-remaining",
+        b"anthropic-ratelimit-requests-reset",
+    ),
+)
+"""OpenAI's names and Anthropic's."""
+_TOKENS: Final = (
+    (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens"),
+    (
+        b"anthropic-ratelimit-tokens-limit",
+        b"anthropic-ratelimit-tokens-remaining",
+        b"anthropic-ratelimit-tokens-reset",
+    ),
+)
 
 
 def too_fast(full: Full) -> ApiError:
@@ -204,19 +226,40 @@ def rate_head(
             continue
         rest, limit, clears_s = min(found)
         rest = max(rest, 0)
+        reset = told_s(clears_s)
         if anthropic:
-            resets = moment(now_ms + math.ceil(clears_s * 1000), UTC).replace("+00:00", "Z")
-            values = (("limit", str(limit)), ("remaining", str(rest)), ("reset", resets))
-            head += [(f"anthropic-ratelimit-{what}-{n}".encode(), v.encode()) for n, v in values]
-            continue
-        values = (("limit", str(limit)), ("remaining", str(rest)), ("reset", told_s(clears_s)))
-        head += [(f"x-ratelimit-{n}-{what}".encode(), v.encode()) for n, v in values]
+            reset = moment(now_ms + math.ceil(clears_s * 1000), UTC).replace("+00:00", "Z")
+        names = _REQUESTS if what == "requests" else _TOKENS
+        values = (b"%d" % limit, b"%d" % rest, reset.encode())
+        head += zip(names[anthropic], values, strict=True)
     return head
 
 
-def _left(
-    limiter: Limiter, limits: Limits, what: str, now: float
-) -> tuple[int, int, float] | None:
+def admitted_head(
+    paced: Sequence[tuple[Limiter, Limits, int]], now_ms: int, *, anthropic: bool
+) -> Head:
+    """The same for a request that has just been let in, with little arithmetic: its own entry is
+    the newest, so that everything is whole again in exactly a minute.
+    """
+    head: Head = []
+    for names, rests in (
+        (_REQUESTS, [(m.rpm - x.requests.sum, m.rpm) for x, m, _ in paced if m.rpm]),
+        (_TOKENS, [(m.tpm - x.tokens.sum, m.tpm) for x, m, _ in paced if m.tpm]),
+    ):
+        if not rests:
+            continue
+        rest, limit = min(rests)
+        reset = MINUTE
+        if anthropic:
+            reset = moment(now_ms + 60_000, UTC).replace("+00:00", "Z").encode()
+        limits, remaining, resets = names[anthropic]
+        head.append((limits, b"%d" % limit))
+        head.append((remaining, b"%d" % (rest if rest > 0 else 0)))
+        head.append((resets, reset))
+    return head
+
+
+def _left(limiter: Limiter, limits: Limits, what: str, now: float) -> tuple[int, int, float] | None:
     """What is left of a rate, its limit, and seconds until it is whole again."""
     limit = limits.rpm if what == "requests" else limits.tpm
     if not limit:

@@ -167,6 +167,9 @@ class Caller:
     limits: tuple[Limits, ...] = ()
     budgets: tuple[Budget, ...] = ()
     queue_s: float = 0.0  # seconds that a request may wait for a limit to free
+    paced: tuple[Limits, ...] = ()  # those of its limits for which requests are counted
+    counts_tokens: bool = False  # whether one of those counts tokens
+    max_input: int = 0  # the least of their bounds on an input, 0 for none
 
     @property
     def admin(self) -> bool:

@@ -169,9 +169,8 @@ def _records(
     while True:
         rows = db.execute(sql, (after, until, _PAGE)).fetchall()
         for number, rule, source, cost, *usage in rows:
-            expected = _expected(found, prices, rule, usage)
-            if source == unused and cost:
-                expected = 0
+            used = Usage(*usage) if source != unused else Usage()
+            expected = _expected(found, prices, rule, used)
             found.cost_nanousd += cost or 0
             if expected == cost or expected is _NOT_KNOWN:
                 continue
@@ -191,14 +190,14 @@ _NOT_KNOWN: Final = ""
 
 
 def _expected(
-    found: Audited, prices: _Prices, rule: int | None, usage: list[int]
+    found: Audited, prices: _Prices, rule: int | None, usage: Usage
 ) -> int | str | None:
     """What a record must cost; None: no price, `_NOT_KNOWN`: its price has no numbers."""
     if rule is None:
         return 0
     price = prices.of(rule)
     if isinstance(price, Price):
-        return price.cost(Usage(*usage))
+        return price.cost(usage)
     if price == UNPRICED:
         found.unpriced += 1
         return None

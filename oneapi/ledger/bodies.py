@@ -246,6 +246,8 @@ def find(path: Path, record_id: int) -> Pair | None:
     with translated(path):
         db = connect(path, busy_timeout_s=_BUSY_S, read_only=True)
         with contextlib.closing(db.conn):
+            if pragma(db, "application_id") != APPLICATION_ID:
+                return None  # it is just being made, or somebody else's
             row = db.execute("SELECT * FROM bodies WHERE id = ?", (record_id,)).fetchone()
     if row is None:
         return None

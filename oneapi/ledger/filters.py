@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from sqlite_utils import Database
 
+from oneapi.ledger.names import MAX_NAME
 from oneapi.ledger.record import first_id
+from oneapi.ledger.rows import storable
 from oneapi.ledger.schema import NAMED, REQUEST_ID
 from oneapi.ledger.tables_logs import INDEXED, USUAL
 
@@ -111,7 +113,8 @@ def _by_name(db: Database, wanted: Filter, made: _Made) -> None:
         if asked == "":  # the record has none
             made.rest.append(f"r.{column} IS NULL")
             continue
-        rows = db.execute("SELECT id FROM labels WHERE kind = ? AND name = ?", (kind, asked))
+        kept = storable(asked)[:MAX_NAME]
+        rows = db.execute("SELECT id FROM labels WHERE kind = ? AND name = ?", (kind, kept))
         ids = [int(number) for (number,) in rows]
         if not ids:
             made.impossible = True
@@ -125,7 +128,7 @@ def _by_name(db: Database, wanted: Filter, made: _Made) -> None:
 def _by_status(wanted: Filter, made: _Made) -> None:
     if wanted.status is None:
         return
-    made.values["status"] = wanted.status
+    made.values["status"] = _within(wanted.status)
     if not made.drivers and wanted.status != USUAL:
         made.drivers = (f"r.status = :status AND r.status <> {USUAL}",)  # the index is partial
     else:
@@ -145,4 +148,9 @@ def _by_value(wanted: Filter, made: _Made) -> None:
         asked = getattr(wanted, name)
         if asked is not None:
             made.rest.append(condition)
-            made.values[name] = int(asked) if isinstance(asked, bool) else asked
+            made.values[name] = storable(asked) if isinstance(asked, str) else _within(int(asked))
+
+
+def _within(number: int) -> int:
+    """A number that SQLite takes: none beyond it is in any record."""
+    return max(-_FOREVER, min(number, _FOREVER))

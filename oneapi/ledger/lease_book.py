@@ -85,8 +85,10 @@ class LeaseBook:
             self._zone = zone
             self._leases.clear()  # an account's periods begin elsewhere: it is another one now
 
-    def try_hold(self, permit: Permit, wants: Sequence[Want], now_ms: int) -> bool:
-        """See `Door.try_hold`."""
+    def try_hold(
+        self, permit: Permit, wants: Sequence[Want], now_ms: int, *, answered: bool = False
+    ) -> bool:
+        """See `Door.try_hold`. `answered`: the ledger has just found that the limits allow it."""
         leases, holds = self._leases, permit.holds
         if self._renamings != self._store.renamings:
             self._renamings = self._store.renamings
@@ -94,7 +96,7 @@ class LeaseBook:
         before = len(holds)
         for budget, amount in wants:
             lease = leases.get(budget.account)
-            if lease is None or lease.limit > budget.limit:
+            if lease is None or (lease.limit > budget.limit and amount and not answered):
                 break
             left = lease.amount - lease.held - lease.spent - amount
             if left < 0 and amount:
@@ -347,11 +349,14 @@ class LeaseBook:
         for ask, answer in zip(asks, answers, strict=True):
             if ask.done.done():
                 self._drop(ask)
-            elif self.try_hold(ask.permit, ask.wants, ask.arrived_ms):
+            elif self._serves(ask, answer):
                 self._drop(ask)
                 ask.done.set_result(None)
-            elif answer.shortage is None:
+            elif answer.shortage is None and now_s < ask.until_s:
                 self._soon()  # somebody else was quicker
+            elif answer.shortage is None:
+                self._drop(ask)
+                ask.done.set_exception(StoreError("too many ask for the same budgets at once"))
             elif answer.worth_waiting and now_s < ask.until_s:
                 waits = True
             else:
@@ -364,6 +369,10 @@ class LeaseBook:
         new = any(id(ask) not in answered for ask in self._asks)
         if new or self._renew or (self._short and self._idle()):
             self._soon()
+
+    def _serves(self, ask: _Ask, answer: Answer) -> bool:
+        allowed = answer.shortage is None
+        return self.try_hold(ask.permit, ask.wants, ask.arrived_ms, answered=allowed)
 
     def _idle(self) -> bool:
         leases = (self._by_id.get(budget_id) for budget_id in self._short)

@@ -59,9 +59,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A lease as the ledger has it after a turn. `elsewhere` is what was used, and what others
-    have leased, in the period that begins at `since_ms`; `low` is how little may be left free
-    before more is asked for.
+    """A lease as the ledger has it after a turn. Requests under a lower limit than `limit` have to
+    ask. `elsewhere` is what was used, and what others have leased, in the period that begins at
+    `since_ms`; `low` is how little may be left free before more is asked for.
     """
 
     account: Account
@@ -219,8 +219,10 @@ class _Work:
             if slice_.take or (slice_.short and slice_.own):
                 self._write(slice_, amount)
             elsewhere = slice_.used[since] + slice_.others
+            # A limit below what is spent and held: what is given back is not to be held again.
+            limit = slice_.limit if slice_.room(slice_.limit, since) >= 0 else spending.MOST
             grants.append(
-                Grant(account, slice_.kept.id, amount, slice_.limit, slice_.kept.credit,
+                Grant(account, slice_.kept.id, amount, limit, slice_.kept.credit,
                       elsewhere, since, slice_.low, slice_.short)
             )  # fmt: skip
         return grants

@@ -13,6 +13,8 @@ from oneapi.ledger.rows import storable
 MAX_NAME = 200
 """Characters kept of a name: clients choose some of them (the model they ask for)."""
 MAX_KNOWN = 20_000
+_NUMBERS = "price's numbers"
+"""Not a kind of names: what is known under it has its row in `price_rules`."""
 
 
 class Names:
@@ -35,14 +37,18 @@ class Names:
 
     def price(self, price_rule: str, price: Price | None) -> int | None:
         """The id of a price, its numbers kept with the first record that it priced."""
-        known = self._known.get(("price", price_rule))
-        if known is not None or price is None:
-            return known if known is not None else self.id("price", price_rule)
+        if price is None:
+            return self.id("price", price_rule)
+        known = self._known.get((_NUMBERS, price_rule))
+        if known is not None:
+            return known
         found = self.id("price", price_rule)
         self._db.execute(
             "INSERT INTO price_rules (id, body) VALUES (?, ?) ON CONFLICT DO NOTHING",
             (found, price.body),
         )
+        if found is not None:  # not before its numbers are kept: writing them may have failed
+            self._known[_NUMBERS, price_rule] = found
         return found
 
     def forget(self) -> None:

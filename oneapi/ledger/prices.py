@@ -213,9 +213,14 @@ class Price:
                 images=tuple((name, price) for name, price in found.get("images", ())),
                 table=found.get("table", ""),
             )
-            return cls(rule, found["ratio"])
-        except (KeyError, TypeError) as error:
+            price = cls(rule, found["ratio"])
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no price: {error}") from error
+        numbers = (price.ratio, *price._rates, *(a for a, *_ in price._tiers))
+        numbers += tuple(rate for *_, rates in price._tiers for rate in rates)
+        if not all(type(number) is int for number in numbers):
+            raise ValueError("this is no price: its rates are whole numbers of nano-dollars")
+        return price
 
 
 def _body(rule: Rule, ratio: int) -> str:

@@ -16,6 +16,7 @@ UsageSource = Literal["upstream", "estimated", "none"]
 
 ID_SHIFT = 20
 """An id is the millisecond it was made in (Unix), shifted by this many bits."""
+_LAST_MS = 2 ** (63 - ID_SHIFT) - 1
 _LANE_BITS = 8
 _TICK_BITS = ID_SHIFT - _LANE_BITS
 
@@ -105,8 +106,10 @@ def new_id() -> int:
 
 
 def first_id(time_ms: int) -> int:
-    """The lowest id a request that arrived at that Unix millisecond can have."""
-    return max(0, time_ms) << ID_SHIFT
+    """The lowest id a request that arrived at that Unix millisecond can have; of a time for which
+    there are no ids (before 1970, after 2248) the nearest.
+    """
+    return min(max(0, time_ms), _LAST_MS) << ID_SHIFT
 
 
 def id_time_ms(record_id: int) -> int:

@@ -59,6 +59,8 @@ class RawProxy(Endpoint):
         gate = self.gateway.relay.gate
         await gate.admit(job, (target,))
         full = await gate.board(job, target)
+        if isinstance(full, ApiError):
+            raise full
         if full is not None:
             raise earliest(job, [(target, full)])
         meter.target = target

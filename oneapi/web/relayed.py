@@ -67,6 +67,7 @@ class Relayed(Endpoint):
         meter.stream = flight.stream = envelope.stream
         meter.request = body.text()
         targets = self.targets(exchange, identity, envelope)
+        meter.model = flight.model = targets[0].asked  # without a tag that says nothing, say
         body, targets = await self.continued(meter, envelope, body, targets)
         own = self.own_answer(meter, envelope, body)
         if own is not None:

@@ -90,6 +90,10 @@ def who(name: str, *, policy: str = "", user: str = "", token: str = "") -> str:
     )
 
 
+ADMINS: Final = 'endpoints = ["proxy"]\nbudget = "$0.02/day"'
+WAITING: Final = 'budget = "$0.01/total"\nqueue_s = 5'
+
+
 def toml(url: str) -> str:
     base = f'base_url = "{url}/v1"\nkeys = ["k"]\ndiscover = false\n'
     return f"""
@@ -145,8 +149,9 @@ character = 15
 {who("team2", user='group = "team"')}
 {who("any")}
 {who("ones")}
+{who("boss", user='role = "admin"', policy=ADMINS)}
 {who("rolling", policy='budget = "$0.02/60s"')}
-{who("waits", policy='budget = "$0.01/total"' + chr(10) + "queue_s = 5")}
+{who("waits", policy=WAITING)}
 """
 
 
@@ -340,6 +345,25 @@ def test_negative_and_absurd_numbers_are_refused_and_refund_nothing(
     assert running.records()[-1]["cost_nanousd"] == 0
 
 
+def test_the_raw_proxy_is_metered_and_stopped_too(running: Running, upstream: Upstream) -> None:
+    path = "/v1/oneapi/proxy/up/chat/completions"
+    body = {"model": "each", "messages": TALK}
+    assert running.post(path, body, key=key("any")).status == 403
+    assert [running.post(path, body, key=key("boss")).status for _ in range(2)] == [200, 200]
+    record = running.records()[-1]
+    assert (record["endpoint"], record["channel"], record["model"]) == ("proxy", "up", "each")
+    assert record["cost_nanousd"] == 10_000_000
+    before = len(upstream.received)
+    assert running.post(path, body, key=key("boss")).status == 429
+    assert len(upstream.received) == before
+
+
+def test_counting_tokens_is_free_whatever_is_left(running: Running) -> None:
+    body = {"model": "m", "messages": TALK}
+    assert running.post("/v1/messages/count_tokens", body, key=key("poor")).status == 200
+    assert not running.records()[-1]["cost_nanousd"]
+
+
 def test_a_providers_negative_counts_are_no_refund(running: Running, upstream: Upstream) -> None:
     wrong = {"prompt_tokens": -1000, "completion_tokens": 10**15, "total_tokens": 1}
     upstream.script = lambda _: json_reply(said(wrong))
@@ -349,28 +373,31 @@ def test_a_providers_negative_counts_are_no_refund(running: Running, upstream: U
     assert record["output"] <= 10**9
 
 
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Running]:
+    """Models without a price are refused, money is counted in points."""
+    text = toml(upstream.url).replace('quota = "$0"', 'quota = "1000 points"')
+    text += '[site]\nunpriced = "reject"\ncurrency = "points"\n'
+    with gateway(tmp_path_factory.mktemp("strict"), text) as found:
+        yield found
+
+
 def test_models_without_a_price_are_refused_where_the_operator_says_so(
-    running: Running, upstream: Upstream, tmp_path: Path
+    running: Running, strict: Running
 ) -> None:
     assert asked(running, "any", "free").status == 200
     assert running.records()[-1]["cost_nanousd"] is None
-    text = toml(upstream.url) + '[site]\nunpriced = "reject"\n'
-    with gateway(tmp_path, text) as strict:
-        refused = asked(strict, "any", "free")
-        assert refused.status == 403
-        assert "`free` has no price" in error(refused)["message"]
-        assert "[prices]" in error(refused)["message"]
-        assert asked(strict, "any").status == 200
+    refused = asked(strict, "any", "free")
+    assert refused.status == 403
+    assert "`free` has no price" in error(refused)["message"]
+    assert "[prices]" in error(refused)["message"]
+    assert asked(strict, "any").status == 200
 
 
-def test_amounts_are_told_in_points_where_the_operator_counts_in_them(
-    upstream: Upstream, tmp_path: Path
-) -> None:
-    text = toml(upstream.url).replace('quota = "$0"', 'quota = "1000 points"')
-    with gateway(tmp_path, text + '[site]\ncurrency = "points"\n') as running:
-        refused = asked(running, "poor", "each")
-        assert "(1000 points in all)" in error(refused)["message"]
-        assert "may take 5000 points" in error(refused)["message"]
+def test_amounts_are_told_in_points_where_the_operator_counts_in_them(strict: Running) -> None:
+    refused = asked(strict, "poor", "each")
+    assert "(1000 points in all)" in error(refused)["message"]
+    assert "may take 5000 points" in error(refused)["message"]
 
 
 def test_a_budget_counts_on_after_a_restart(upstream: Upstream, tmp_path: Path) -> None:

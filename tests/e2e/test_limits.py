@@ -73,6 +73,8 @@ def toml(url: str) -> str:
     parts += [people(name=name, policy=more, key=key(name)) for name, more in POLICIES.items()]
     parts.append(channel(url, "narrow", "rpm = 2\npriority = 9", '"two", "shared"'))
     parts.append(channel(url, "wide", "", '"shared"'))
+    parts.append(channel(url, "brief", "max_input = 100\npriority = 9", '"sized", "briefly"'))
+    parts.append(channel(url, "lengthy", "", '"sized"'))
     parts.append(channel(url, "slow", "concurrency = 1\nqueue_s = 5", '"slow"'))
     return "".join(parts)
 
@@ -243,6 +245,17 @@ def test_a_channel_at_its_limit_is_passed_over_and_is_no_failure(running: Runnin
     assert "every channel for `two` is at its limit" in refused.json()["error"]["message"]
     assert 50 <= int(refused.headers["retry-after"]) <= 60
     assert "narrow" not in refused.body.decode()
+
+
+def test_an_input_too_long_for_a_channel_goes_to_another(running: Running) -> None:
+    long = [{"role": "user", "content": " ".join(["word"] * 300)}]
+    for model, talk, status, name in (
+        ("sized", TALK, 200, "brief"),
+        ("sized", long, 200, "lengthy"),
+        ("briefly", long, 400, ""),
+    ):
+        found = asked(running, "spread", {**ASK, "model": model, "messages": talk})
+        assert (found.status, running.records()[-1]["channel"]) == (status, name)
 
 
 def test_requests_wait_for_a_channel_as_long_as_it_says(

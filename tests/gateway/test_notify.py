@@ -8,9 +8,11 @@ import hmac
 import json
 import logging
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from pathlib import Path
 
@@ -302,6 +304,47 @@ async def test_a_slow_way_delays_no_other_and_nobody_waits_for_it(store: SqliteS
         with pytest.raises(asyncio.CancelledError):
             await sending
         await sender.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_silent_mail_server_takes_no_thread_from_others(store: SqliteStore) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mail = {"host": "127.0.0.1", "port": silent.getsockname()[1], "from": "a@x.org"}
+        found = settings({"emails": ["b@x.org"]}, mail={**mail, "security": "none"})
+        sender = Sender(store, lambda: found, deadline_s=1)
+        enqueue(store, *[("mail", f"b{i}@x.org") for i in range(16)])
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        sending = asyncio.create_task(sender.send_due())
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(0.5):
+            await asyncio.gather(*(asyncio.to_thread(int) for _ in range(4)))
+        assert await sending == 16
+    assert "within 1 s" in outbox.last(store.path)[0].error
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_never_ends_is_left(store: SqliteStore) -> None:
+    endless = Reply(body=(b" ", 0.05) * 1000)
+    with scripted_upstream(lambda r: endless) as upstream:
+        found = settings({"webhook": {"url": upstream.url}})
+        sender = Sender(store, lambda: found, deadline_s=0.5)
+        enqueue(store, ("webhook", ""))
+        async with asyncio.timeout(5):
+            assert await sender.send_due() == 1
+        await sender.aclose()
+    assert outbox.last(store.path)[0].error == "it was not taken within 0.5 s"
+
+
+@pytest.mark.anyio
+async def test_a_refusal_that_repeats_the_token_is_kept_without_it(store: SqliteStore) -> None:
+    answer = json_reply({"success": False, "message": f"wrong token {SECRET}"})
+    with scripted_upstream(lambda r: answer) as upstream:
+        pusher = {"url": upstream.url, "token": SECRET}
+        sender = Sender(store, lambda: settings({"pusher": pusher}))
+        enqueue(store, ("pusher", ""))
+        assert await sender.send_due() == 1
+        await sender.aclose()
+    assert outbox.last(store.path)[0].error == "the pusher refused it: wrong token …"
 
 
 def test_users_hear_of_their_own_budgets_where_the_file_says_so(store: SqliteStore) -> None:

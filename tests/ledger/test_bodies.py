@@ -65,6 +65,11 @@ def test_they_are_compressed(path: Path) -> None:
     assert path.stat().st_size < 100_000
 
 
+def test_a_file_that_is_just_being_made_holds_nothing(path: Path) -> None:
+    path.touch()
+    assert find(path, 1) is None
+
+
 def test_nothing_is_made_until_there_is_a_body(path: Path) -> None:
     store = BodyStore(path, FOREVER)
     store.tend()

@@ -90,6 +90,7 @@ class World:
             (budget(10**9, scope="token", name="ci", period=Period("month")), amount),
             (budget(10**9, scope="channel", name="home", period=Period("rolling", 600)), amount),
         ]
+        await self._quiet()
         permit = door.permit()
         waiting = asyncio.ensure_future(door.hold(permit, wants, id_time_ms(new_id())))
         while not waiting.done():  # the other process goes on meanwhile
@@ -103,6 +104,13 @@ class World:
         else:
             assert amount > left, "refused what there is"
             door.release(permit)
+
+    async def _quiet(self) -> None:
+        """What a process gives back reaches the others."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+            for store in self.stores:
+                await store.flush()
 
     async def settle(self, which: int, amount: int) -> None:
         if not self.open:

@@ -22,7 +22,7 @@ _BUCKETS: Final = (
 )
 _ROWS: Final = (
     'SELECT id, request_id, "user", token, "group", model, channel, coalesce(cost_nanousd, 0),'
-    f" {', '.join(_BUCKETS)}, status FROM log ORDER BY id"
+    f" {', '.join(_BUCKETS)}, attempts FROM log ORDER BY id"
 )
 
 
@@ -37,13 +37,13 @@ class Row:
     input: int
     output: int
     cached: int
-    status: int
+    attempts: int
 
     def amount(self, unit: str, counting: str) -> int:
         if unit == "nanousd":
             return self.cost_nanousd
         if unit == "requests":
-            return 1
+            return int(self.attempts > 0)  # what no provider was asked is no request of a day
         spent = self.input + self.output
         match counting:
             case "fresh":
@@ -182,7 +182,7 @@ def read_books(database: Path, *, rows: bool = True) -> Books:
 def _row(found: tuple[int | str, ...]) -> Row:
     number, request_id, user, token, group, model, channel, cost, *counts = found
     names = {"user": user, "token": token, "group": group, "model": model, "channel": channel}
-    inputs, outputs, cached, status = (int(count) for count in counts)
+    inputs, outputs, cached, attempts = (int(count) for count in counts)
     return Row(
         int(number) >> 20,
         str(request_id),
@@ -191,7 +191,7 @@ def _row(found: tuple[int | str, ...]) -> Row:
         inputs,
         outputs,
         cached,
-        status,
+        attempts,
     )
 
 

@@ -34,8 +34,9 @@ ASKS: Final[tuple[JSON, ...]] = (
 )
 
 
-def configuration(base_url: str) -> str:
-    """Budgets and limits of every scope and kind."""
+def configuration(base_url: str, *, more: bool = False) -> str:
+    """Budgets and limits of every scope and kind; with `more`, further ones that come and go."""
+    extra = 'budget = ["$800/hour", "80M tokens/day"]\nrpd = 900_000' if more else ""
     return (
         f'[channels.up]\ntype = "openai-compatible"\nbase_url = "{base_url}"\n'
         f'keys = ["sk-upstream"]\nmodels = ["provider-model"]\n'
@@ -45,7 +46,9 @@ def configuration(base_url: str) -> str:
         + shop.price(MODEL, "input = 1.0\noutput = 2.0")
         + '[groups.club]\nbudget = ["$300/month", "200M tokens/24h"]\n'
         "each = { rpd = 1_000_000, tpm = 50_000_000 }\n"
-        + shop.buyer("rich", user='quota = "$900"', policy='budget = "$100/day"\nrpm = 1_000_000')
+        + shop.buyer(
+            "rich", user=f'quota = "$900"\n{extra}', policy='budget = "$100/day"\nrpm = 1_000_000'
+        )
         + shop.buyer("rolling", policy=f'budget = "{ROLLING}"\nqueue_s = 1')
         + shop.buyer(
             "grouped",
@@ -119,15 +122,22 @@ class Storm:
 
 
 def kill_money(folder: Path, *, kills: int, clients: int = 6) -> Storm:
-    """Kill, look, start again; in the end stop in order and read the books."""
+    """Kill, look, start again; in the end stop in order and read the books.
+
+    Before every other kill budgets come or go by a reload, so that sums begin under load.
+    """
     storm = Storm(kills)
     port = free_port()
     with provider() as url, _crews(port, clients) as finish:
         text = configuration(url)
-        for _ in range(kills):
+        for number in range(kills):
             with gateway(folder, text, port=port) as running:
                 storm.left += _unresolved(running)
-                time.sleep(0.4 + random.random() * 0.8)
+                time.sleep(0.3 + random.random() * 0.4)
+                if number % 2 == 0:
+                    text = configuration(url, more=number % 4 == 0)
+                    running.rewrite(text)
+                time.sleep(random.random() * 0.5)
                 running.kill()
             storm.integrity.append(read_books(running.database, rows=False).integrity)
         with gateway(folder, text, port=port) as running:

@@ -71,6 +71,7 @@ def toml(url: str) -> str:
         + shop.price("alias")
         + buyers
         + shop.buyer("channelled")
+        + shop.buyer("hundred", user='quota = "$10"', policy='budget = "10000 requests/day"')
         + '[logs]\ndir = ""\naccess = false\n'
     )
 
@@ -147,6 +148,21 @@ def test_a_hundred_more_after_the_end_are_all_refused(four: Fleet) -> None:
     more = storm(four, "tokenquota", CASES["tokenquota"], 100)
     assert sum(h.status == 200 for h in heard) <= TEN
     assert {h.status for h in more} == {429}
+
+
+def test_slices_that_others_have_leased_come_back_when_money_gets_short(
+    four: Fleet, upstream: Upstream
+) -> None:
+    """90 of a hundred in turns, so that every process has leased some; then 200 at once."""
+    upstream.script = lambda request: shop.answer_after(request, 0)
+    try:
+        first = [h for _ in range(9) for h in storm(four, "hundred", Case(), 10)]
+    finally:
+        upstream.script = shop.answer
+    rest = storm(four, "hundred", Case())
+    print("slices come back:", Counter(h.status for h in rest))
+    assert Counter(h.status for h in first) == {200: 90}
+    assert Counter(h.status for h in rest) == {200: TEN, 429: SALVO - TEN}
 
 
 def test_what_is_given_back_lets_exactly_as_many_more_through(

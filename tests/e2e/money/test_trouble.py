@@ -29,6 +29,8 @@ from tests.e2e.money.waiting import locked
 JSON = Any
 NAME: Final = "buyer"
 KEY: Final = shop.secret(NAME)
+NEARLY: Final = "nearly"
+"""One who can pay three requests, so that each has to ask the ledger before it is sent."""
 QUOTA: Final = 300
 """Requests that the buyer can pay."""
 
@@ -38,6 +40,7 @@ def toml(url: str) -> str:
         shop.channel(url)
         + shop.price()
         + shop.buyer(NAME, user='quota = "$30"', policy='budget = "$30/day"')
+        + shop.buyer(NEARLY, user='quota = "$0.3"')
         + '[logs]\ndir = ""\naccess = false\n'
     )
 
@@ -123,6 +126,26 @@ def test_after_a_full_disk_the_quota_still_pays_exactly_what_it_should(
     running.stop()
     assert read_books(running.database).faults() == []
     assert audit(tmp_path) == 0
+
+
+def test_on_a_full_disk_who_must_ask_the_ledger_first_is_not_served_on_trust(
+    running: Running, upstream: Upstream
+) -> None:
+    shots = [
+        shot(running.port, shop.secret(NEARLY), shop.ASK, request_id=f"n-{n}") for n in range(20)
+    ]
+    with no_room(running):
+        while salvo(shots[:1])[0].status == 200:  # what fits into the file as it is
+            pass
+        upstream.received.clear()
+        statuses = Counter(heard.status for heard in salvo(shots))
+    print("near the limit, on a full disk:", statuses)
+    assert set(statuses) <= {429, 503}
+    assert until(lambda: salvo(shots[:1])[0].status != 503, 10)
+    for _ in range(3):
+        salvo(shots)
+    paid = sum(1 for row in running.records(user=NEARLY) if row["cost_nanousd"])
+    assert paid == 3
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(running: Running) -> None:
