@@ -77,5 +77,10 @@ def _summary(found: Audited, shown: Look, seconds: float) -> list[str]:
             f"before that, {found.purged_requests:,} purged records cost "
             f"{shown.money(found.purged_nanousd)}: known by their closing entries alone"
         )
+    if found.untold:
+        lines.append(
+            f"{found.untold:,} sums of accounts begin or end within an hour whose records are purged"
+            " in part or whole: not checked"
+        )
     lines.append(f"{found.differences:,} differences" if found.differences else "no differences")
     return lines

@@ -17,6 +17,7 @@ from oneapi.config.find import DATABASE_NAME, find, state_path
 from oneapi.config.load import Loaded, load
 from oneapi.errors import ConfigError, UsageError
 from oneapi.gateway.control import ask, sockets
+from oneapi.ledger.exports import printable
 from oneapi.providers.catalog import load_catalog, type_facts
 
 SPANS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -123,9 +124,13 @@ def dollars(nano: object) -> str:
 
 
 def print_table(rows: Iterable[Mapping[str, object]], columns: Mapping[str, str]) -> None:
-    """Rows as aligned columns; `columns` maps a row's key to its heading."""
+    """Rows as aligned columns; `columns` maps a row's key to its heading. Control characters,
+    which others may have written, are shown as such.
+    """
     cells = [list(columns.values())]
-    cells += [["" if row.get(c) is None else str(row.get(c)) for c in columns] for row in rows]
+    cells += [
+        ["" if row.get(c) is None else printable(row.get(c)) for c in columns] for row in rows
+    ]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for line in cells:
         print(

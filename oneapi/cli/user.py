@@ -222,9 +222,16 @@ def _top_up(desk: Opened, args: argparse.Namespace) -> None:
 
 
 def _correct(desk: Opened, args: argparse.Namespace) -> None:
-    amount = -desk.nanousd(args.take) if args.take else desk.nanousd(args.add)
+    taken = args.take is not None
+    amount = desk.nanousd(args.take if taken else args.add)
+    if amount < 0:
+        raise UsageError("--add and --take say which way it goes: give the amount without a sign")
     entry = desk.people.correct(
-        desk.actor, args.name, amount, reason=args.reason, transaction_id=args.transaction
+        desk.actor,
+        args.name,
+        -amount if taken else amount,
+        reason=args.reason,
+        transaction_id=args.transaction,
     )
     done(entry)
     _tell_balance(desk, args.name)

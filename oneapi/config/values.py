@@ -238,6 +238,8 @@ def _channel_name(value: str) -> str:
 def _user_name(value: str) -> str:
     if value == "anonymous":
         raise ValueError("the name anonymous is taken by the built-in user of keyless calls")
+    if _DELETED.fullmatch(value):
+        raise ValueError("names such as deleted-7 are those of deleted users' records")
     return _name(value)
 
 

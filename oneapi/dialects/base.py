@@ -85,7 +85,7 @@ class Tap(Protocol):
         """Text of what was relayed, for estimating; bounded."""
         ...
 
-    def output_estimate(self) -> int:
+    def output_estimate(self, count: Callable[[str], int] = ...) -> int:
         """About how many tokens were relayed, for a stream that did not count them."""
         ...
 

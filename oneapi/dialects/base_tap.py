@@ -133,10 +133,10 @@ class EventTap:
             if (data := self._data_of(event)) is not None
         )
 
-    def output_estimate(self) -> int:
+    def output_estimate(self, count: Callable[[str], int] = estimate.tokens) -> int:
         if not self.sampled_bytes:
             return 0
-        return round(estimate.tokens(self.sample()) * self.relayed_bytes / self.sampled_bytes)
+        return round(count(self.sample()) * self.relayed_bytes / self.sampled_bytes)
 
     def _marked(self, block: bytes) -> bool:
         return any(mark in block for mark in self._reader.MARKS)

@@ -13,7 +13,7 @@ from oneapi.dialects.base import Operation
 from oneapi.dialects.base_edit import edit_members
 from oneapi.errors import ApiError
 from oneapi.ir import Envelope
-from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, join, members
+from oneapi.wire.json import JSON, MalformedJSON, Raw, decode, encode, items, join, members
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
@@ -77,6 +77,7 @@ WATCHED: Final = frozenset(
         "max_tokens",
         "max_completion_tokens",
         "n",
+        "best_of",
         "messages",
         "prompt",
         "input",
@@ -125,16 +126,31 @@ def peek(
     _check_required(operation, members)
     if operation.name == "speech":
         stream = _is_string(members, "stream_format", "sse")
-    limit = _integer(members, "max_completion_tokens", least=-1, most=MAX_TOKENS)
-    older = _integer(members, "max_tokens", least=-1, most=MAX_TOKENS)
     return Envelope(
         model=model,
         stream=stream and operation.streams,
-        max_output=max(limit or older or 0, 0),  # -1 is how local clients say: no limit
-        n=_integer(members, "n", least=1, most=MAX_N) or 1,
+        max_output=_limit(members),
+        n=_answers(operation, members),
         wants_usage=options.get("include_usage") is True,
         usage_option=operation.usage_option,
     )
+
+
+def _limit(members: Mapping[str, Raw]) -> int:
+    """The answer's limit, the higher of two: not every provider reads both names."""
+    names = ("max_completion_tokens", "max_tokens")
+    limits = [_integer(members, name, least=-1, most=MAX_TOKENS) or 0 for name in names]
+    return 0 if min(limits) < 0 else max(limits)  # -1 is how local clients say: no limit
+
+
+def _answers(operation: Operation, members: Mapping[str, Raw]) -> int:
+    """How many answers are made; of those to one prompt of several, all are."""
+    n = _integer(members, "n", least=1, most=MAX_N) or 1
+    if operation.name != "completions":
+        return n
+    prompts = items(members.get("prompt", b""))  # of texts or tokens; one alone may be tokens
+    several = len(prompts) if prompts and bytes(prompts[0])[:1] in (b'"', b"[") else 1
+    return max(n, _integer(members, "best_of", least=0, most=MAX_N) or 0) * several
 
 
 def edit_request(

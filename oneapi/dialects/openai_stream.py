@@ -7,7 +7,7 @@ a usage, an error or the end. https://platform.openai.com/docs/api-reference/cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from oneapi import estimate
 from oneapi.dialects.openai_errors import describe, scrub
@@ -110,11 +110,11 @@ class StreamTap:
         """Text of what was relayed, from at most `sample_bytes` of it."""
         return "".join(text_of(value) for block in self._samples for value in _values(block))
 
-    def output_estimate(self) -> int:
+    def output_estimate(self, count: Callable[[str], int] = estimate.tokens) -> int:
         """About how many tokens were relayed, for a stream that did not count them."""
         if not self.sampled_bytes:
             return 0
-        return round(estimate.tokens(self.sample()) * self.relayed_bytes / self.sampled_bytes)
+        return round(count(self.sample()) * self.relayed_bytes / self.sampled_bytes)
 
     def error_text(self) -> str:
         """The error's words, "" where none has come."""

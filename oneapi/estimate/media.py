@@ -17,6 +17,9 @@ Kind = Literal["image", "audio", "video", "file"]
 
 HEAD = 192 * 1024
 """Bytes of a picture that are looked at: JPEG may hold a preview before its size."""
+_FIRST = 4 * 1024
+_SEGMENTS = 256
+"""Segments of a JPEG that are looked at; cameras write some twenty before the size."""
 _PDF = 1024 * 1024
 """Bytes of a PDF whose pages are counted; those of a longer one follow from its size."""
 _PAGE_BYTES = 50_000
@@ -156,7 +159,7 @@ def medium_tokens(medium: Medium, rule: MediaRule) -> int:
     size = len(medium.data) * 3 // 4
     match medium.kind:
         case "image":
-            return rule.image(image_size(_decoded(medium.data, HEAD)), medium.detail)
+            return rule.image(_size(medium.data), medium.detail)
         case "audio":
             return ceil(_seconds(medium, size) * rule.audio)
         case "video":
@@ -183,6 +186,15 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     return (found[0], found[1]) if found and found[0] and found[1] else None
 
 
+def _size(data: str) -> tuple[int, int] | None:
+    """A picture's size by its base64. The first bytes tell, of some JPEGs only many more."""
+    head = _decoded(data, _FIRST)
+    found = image_size(head)
+    if found is None and head[:2] == b"\xff\xd8" and len(data) > _FIRST:
+        return image_size(_decoded(data, HEAD))
+    return found
+
+
 def _webp(data: bytes) -> tuple[int, int] | None:
     """RFC 9649: lossy, lossless and extended files say it in three ways."""
     form = data[12:16]
@@ -204,7 +216,9 @@ def _int24(data: bytes, at: int) -> int:
 def _jpeg(data: bytes) -> tuple[int, int] | None:
     """ITU T.81 B.2: segments with their length, until the one that begins a frame."""
     at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
+    for _ in range(_SEGMENTS):
+        if at + 9 > len(data) or data[at] != 0xFF:
+            return None
         marker = data[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])

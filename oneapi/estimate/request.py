@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from oneapi.estimate.families import Family
@@ -86,6 +87,8 @@ def request_tokens(
         turns = _turns(value) if name in _TURNS else 0
         turned += turns
         chat = chat or (turns > 0 and name != "input")
+        if walk.budget < 0:  # it is not all looked at: what it is as JSON is no less
+            walk = _Walk(rule, texts=[_json(value)])
         total += (walk.count + turns * kind.message) * share
         if share == 1:
             texts += walk.texts
@@ -118,13 +121,20 @@ def at_most(body: bytes | int, rule: MediaRule = USUAL) -> int:
 
 def _sampled(value: JSON) -> tuple[JSON, float]:
     """The value, or items of a long list of anything but tokens, and how much more there is."""
-    if not isinstance(value, list) or len(value) <= _LONG or type(value[0]) is int:
+    if not isinstance(value, list) or len(value) <= _LONG or _integers(value):
         return value, 1
     return [value[at * len(value) // _LONG] for at in range(_LONG)], len(value) / _LONG
 
 
+def _integers(value: list[JSON]) -> bool:
+    """Whether a list is of tokens, as far as some items spaced evenly tell."""
+    return bool(value) and all(type(item) is int for item in value[:: len(value) // _LONG + 1])
+
+
 def _turns(value: JSON) -> int:
-    return sum(isinstance(item, dict) for item in value) if isinstance(value, list) else 0
+    if not isinstance(value, list) or _integers(value):
+        return 0
+    return sum(isinstance(item, dict) for item in value)
 
 
 def _visit(walk: _Walk, value: JSON, depth: int) -> None:
@@ -137,7 +147,7 @@ def _visit(walk: _Walk, value: JSON, depth: int) -> None:
         else:
             walk.texts.append(value)
     elif isinstance(value, list) and depth:
-        if value and all(type(item) is int for item in value):
+        if _integers(value):
             walk.count += len(value)
             return
         for item in value[: walk.budget]:
@@ -162,11 +172,9 @@ def _visit_object(walk: _Walk, value: dict[str, Any], depth: int) -> None:
 
 def _images(value: JSON, rule: MediaRule) -> int:
     """Pictures beside a message's text, as bare base64."""
-    found = value if isinstance(value, list) else []
-    return sum(
-        medium_tokens(Medium("image", item if isinstance(item, str) else ""), rule)
-        for item in found[:_LONG]
-    )
+    found, share = _sampled(value if isinstance(value, list) else [])
+    pictures = (Medium("image", item if isinstance(item, str) else "") for item in found)
+    return round(sum(medium_tokens(picture, rule) for picture in pictures) * share)
 
 
 def _medium(part: dict[str, Any]) -> Medium | None:
@@ -238,7 +246,9 @@ def _offered(value: JSON, kind: Family, count: Callable[[str], float]) -> float:
     tools, share = _sampled(value)
     if not isinstance(tools, list) or not tools:
         return 0
-    texts = list(_declared(tools))
+    texts = list(islice(_declared(tools), _ITEMS + 1))
+    if len(texts) > _ITEMS:  # as JSON, they are no less
+        texts.append(_json(tools))
     least = _LEAST_TOOL * len(texts)
     each = max(least, kind.tool * len(texts) + kind.schema * count("\n".join(texts)))
     return kind.tools + each * share

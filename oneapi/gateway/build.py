@@ -18,6 +18,7 @@ from oneapi.gateway import notify_check
 from oneapi.gateway.budgets import bounds_of, limits_of, tightest
 from oneapi.gateway.callers import Callers, model_budgets
 from oneapi.gateway.carriers import Carriers
+from oneapi.gateway.counters import Counters
 from oneapi.gateway.globs import Globs, is_glob
 from oneapi.gateway.pricing import price_list
 from oneapi.gateway.snapshot import Alias, Channel, Grant, Key, Policy, Route, Snapshot
@@ -55,6 +56,10 @@ def build(
             )
         except ConfigError as error:
             problems += [_placed(loaded, name, problem) for problem in error.problems]
+    try:
+        counters = Counters(catalog, exact=settings.server.exact_tokens)
+    except ConfigError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(problems)
     policies = {name: _policy(name, table) for name, table in settings.policies.items()}
@@ -71,6 +76,7 @@ def build(
         anonymous=None if keyless is None else callers.anonymous(policies[keyless]),
         trusted_proxies=tuple(ip_network(n, strict=False) for n in settings.server.trusted_proxies),
         prices=prices,
+        counters=counters,
         warnings=[str(p) for p in loaded.problems],
         model_budgets=model_budgets(settings),
         zone=zone(settings),

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from oneapi import estimate
 from oneapi.dialects.base import ClientDialect, Operation
 from oneapi.dialects.openai_usage import parse_usage
+from oneapi.estimate import Counter
 from oneapi.gateway.books import Books
+from oneapi.gateway.counters import usual
 from oneapi.gateway.keepbodies import Copy
 from oneapi.gateway.pictures import IMAGES, picture_price
 from oneapi.gateway.queueing import Seat
@@ -52,7 +53,7 @@ class Measured(Protocol):
     @property
     def content_seen(self) -> bool: ...
 
-    def output_estimate(self) -> int: ...
+    def output_estimate(self, count: Callable[[str], int] = ...) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +77,8 @@ class Meter:
     upstream_status: int = 0
     attempts: int = 0
     first_byte_ns: int = 0
-    count: Callable[[], int] | None = None  # the input's tokens, for a dialect that is no OpenAI's
+    count: Callable[[], int] | None = None  # the input's tokens, where the body alone tells none
+    counter: Counter = field(default_factory=usual)  # of the model that is asked
     request: bytes = b""  # the body, for estimating what a provider did not count
     dialect: ClientDialect | None = None
     operation: Operation | None = None
@@ -211,8 +213,10 @@ class Meter:
     def _output_estimate(self) -> int:
         """Tokens of what was answered, counted offline."""
         if self.tap is not None:
-            return self.tap.output_estimate()
-        return estimate.tokens(self.dialect.response_text(self.answer)) if self.dialect else 0
+            return self.tap.output_estimate(self.counter.tokens)
+        if self.dialect is None:
+            return 0
+        return self.counter.tokens(self.dialect.response_text(self.answer))
 
     def input_estimate(self) -> int:
         """Tokens of the request, counted offline; 0 where the body is not JSON."""
@@ -222,7 +226,8 @@ class Meter:
             body: JSON = decode(self.request)
         except MalformedJSON:
             return 0
-        return estimate.message_tokens(body)
+        chat = self.operation is not None and self.operation.task == CHAT
+        return self.counter.message_tokens(body, chat=chat)
 
     def _price(self, *, charged: bool, served: bool) -> tuple[Price | None, str]:
         """The price and its id; none for what nothing prices, and "" where nothing was used

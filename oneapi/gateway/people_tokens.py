@@ -15,7 +15,7 @@ from oneapi.gateway.roster import common
 from oneapi.gateway.snapshot import Network
 from oneapi.ledger import book, issued, trail
 from oneapi.ledger.issued import IssuedToken, Terms
-from oneapi.ledger.users import Actor, Db
+from oneapi.ledger.users import LATEST_MS, Actor, Db
 
 OVERLAP_S: Final = 24 * 3600
 """Seconds for which a rotated token's old secret still works, where nothing else is said."""
@@ -93,10 +93,11 @@ class Tokens(Desk):
         """Another secret for a token; the old one works for so many seconds more. Raises
         `ApiError` 400, 404.
         """
-        if overlap_s < 0:
-            raise ApiError(400, "an overlap is nothing or more", code="wrong_overlap")
         key, now = new_api_key(), self._now_ms()
         until = now + overlap_s * 1000
+        if not now <= until <= LATEST_MS:
+            words = "an overlap is nothing or more, and ends before the year 10000"
+            raise ApiError(400, words, code="wrong_overlap")
 
         def work(db: Db) -> IssuedToken:
             token = issued.rotate(

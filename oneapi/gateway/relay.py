@@ -157,6 +157,7 @@ class Relay:
         meter, channel = job.meter, target.channel
         meter.attempts += 1
         meter.target = target
+        meter.counter = target.counter
         meter.upstream_status = 0
         meter.first_byte_ns = 0  # what an earlier target sent was no content
         meter.tap = None

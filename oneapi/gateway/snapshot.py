@@ -11,7 +11,9 @@ from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Network
 
 from oneapi.config.schema import Settings
+from oneapi.estimate import Counter
 from oneapi.gateway.budgets import Limits
+from oneapi.gateway.counters import Counters, usual
 from oneapi.gateway.globs import Globs
 from oneapi.gateway.lanes import Lane, Wanted, lane_for
 from oneapi.ledger.accounts import Budget
@@ -107,6 +109,7 @@ class Target:
     price: Price | None
     lane: Lane
     think_tags: str = ""
+    counter: Counter = field(default_factory=usual)
 
     @property
     def renamed(self) -> bool:
@@ -202,6 +205,7 @@ class Snapshot:
     anonymous: Caller | None
     trusted_proxies: tuple[Network, ...]
     prices: PriceList
+    counters: Counters
     warnings: Sequence[str]
     model_budgets: Mapping[str, tuple[Budget, ...]] = field(default_factory=dict)
     zone: tzinfo = UTC  # where days, weeks and months begin
@@ -268,7 +272,8 @@ class Snapshot:
         weight = channel.weight if route is None or route.weight is None else route.weight
         priority = channel.priority if route is None or route.priority is None else route.priority
         price = self.price(channel, asked, model, caller.ratio_millionths)
-        return Target(channel, asked, model, weight, priority, price, lane, tags)
+        counter = self.counters.of(channel.preset, model)
+        return Target(channel, asked, model, weight, priority, price, lane, tags, counter)
 
     def price(self, channel: Channel, asked: str, model: str, ratio: int) -> Price | None:
         """What `model` costs at a channel, for a group's ratio; None: nothing prices it."""

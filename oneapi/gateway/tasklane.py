@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from oneapi import estimate
 from oneapi.dialects.base import AnswersLater, FollowUp, Outgoing
 from oneapi.dialects.base_tasks import joined
 from oneapi.errors import ApiError, UpstreamError
+from oneapi.estimate import Counter
 from oneapi.gateway.answering import Answering, content_type
 from oneapi.gateway.aside import SLOW
 from oneapi.gateway.bodies import JsonBody
@@ -163,13 +163,14 @@ def estimated_tokens(job: Job) -> int:
         asked = job.question or _asked(job, job.body.text())
     except (ApiError, MalformedJSON):
         return 0
+    counter = job.meter.counter
     match asked:
         case EmbeddingRequest() | ModerationRequest():
-            return sum(map(_tokens, asked.inputs))
+            return sum(_tokens(given, counter) for given in asked.inputs)
         case RerankRequest():
             documents = [d.get("text") if isinstance(d, dict) else d for d in asked.documents]
             texts = [text for text in documents if isinstance(text, str)]
-            return estimate.tokens("\n".join([asked.query, *texts]))
+            return counter.tokens("\n".join([asked.query, *texts]))
         case _:
             return 0
 
@@ -212,12 +213,12 @@ def _parsed(job: Job, target: Target, answers: Sequence[Answer]) -> Any:
     return result
 
 
-def _tokens(given: str | Media | list[int] | list[Media]) -> int:
+def _tokens(given: str | Media | list[int] | list[Media], counter: Counter) -> int:
     if isinstance(given, str):
-        return estimate.tokens(given)
+        return counter.tokens(given)
     if isinstance(given, Media):
-        return estimate.tokens(given.text) if given.text else PICTURE
-    return sum(_tokens(item) if isinstance(item, Media) else 1 for item in given)
+        return counter.tokens(given.text) if given.text else PICTURE
+    return sum(_tokens(item, counter) if isinstance(item, Media) else 1 for item in given)
 
 
 def _quirked(outgoing: Outgoing, lane: Lane) -> Outgoing:

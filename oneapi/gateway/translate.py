@@ -21,10 +21,8 @@ from oneapi.dialects.base_calls import Restorer
 from oneapi.dialects.base_gather import Gatherer, replay
 from oneapi.dialects.base_turns import with_media
 from oneapi.errors import ApiError, UpstreamError
-from oneapi.estimate import message_tokens
 from oneapi.gateway.answering import Answering, content_type, rest_of
-from oneapi.gateway.aside import SLOW, Aside
-from oneapi.gateway.counting import input_tokens
+from oneapi.gateway.aside import Aside
 from oneapi.gateway.failures import WORDS, carrier_failure, error_of_answer, failure
 from oneapi.gateway.fetching import Fetches
 from oneapi.gateway.job import Job
@@ -300,14 +298,11 @@ def _parse(job: Job, raw: bytes) -> ChatRequest:
 
 
 def estimated_input(job: Job) -> int:
-    """Tokens of a chat's input, for what a provider did not count; 0 where it cannot be read. A
-    large request that has not been parsed is looked at roughly: others wait meanwhile.
-    """
+    """Tokens of a chat's input, for what a provider did not count; 0 where it cannot be read."""
     try:
-        if job.chat is None and len(job.body.text()) >= SLOW:
-            return message_tokens(decode(job.body.text()))
-        return input_tokens(job.chat or _parse(job, job.body.text()))
-    except (ApiError, MalformedJSON):
+        body = decode(job.body.text()) if job.decoded is None else job.decoded
+        return job.meter.counter.message_tokens(body, chat=True)
+    except MalformedJSON:
         return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from oneapi import estimate
 from oneapi.errors import ApiError
@@ -68,8 +68,8 @@ class EventWatch:
     def sample(self) -> str:
         return "".join(self._texts)
 
-    def output_estimate(self) -> int:
+    def output_estimate(self, count: Callable[[str], int] = estimate.tokens) -> int:
         """About how many tokens the texts were."""
         if not self._kept:
             return 0
-        return round(estimate.tokens(self.sample()) * self._seen / self._kept)
+        return round(count(self.sample()) * self._seen / self._kept)

@@ -56,7 +56,8 @@ class Difference:
 @dataclass(slots=True)
 class Audited:
     """What was looked at. `older` records are of versions that kept no numbers with a price, so
-    their costs cannot be computed again. Times are Unix milliseconds, 0: there is none.
+    their costs cannot be computed again; `untold` sums of accounts reach into purged records, which
+    alone could tell them. Times are Unix milliseconds, 0: there is none.
     """
 
     records: int = 0
@@ -65,6 +66,7 @@ class Audited:
     cost_nanousd: int = 0
     days: int = 0
     accounts: int = 0
+    untold: int = 0
     oldest_ms: int = 0
     purged_requests: int = 0
     purged_nanousd: int = 0
@@ -281,6 +283,9 @@ def _accounts(db: Database, found: Audited) -> Iterator[Difference]:
             ("credit", audit_sums.credits(db)),
         ):
             for check in checks:
+                if check.computed is None:
+                    found.untold += 1
+                    continue
                 found.accounts += 1
                 if check.stored != check.computed:
                     what: What = "spend" if kind == "spend" else "credit"

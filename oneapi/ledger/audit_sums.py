@@ -17,12 +17,15 @@ from oneapi.ledger.spending import Kept
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One sum as it is stored and as it must be; `words` say what is wrong where they differ."""
+    """One sum as it is stored and as it must be; `words` say what is wrong where they differ.
+    `computed` is None where the records that would tell are purged: sums by the hour know none of
+    a period that begins or ends within one.
+    """
 
     subject: str
     words: str
     stored: int
-    computed: int
+    computed: int | None
 
 
 @dataclass(slots=True)
@@ -87,7 +90,10 @@ def _checked(kept: Kept, used: _Used, bucket: int, stored: int) -> Check:
         until = bucket + period.granule_ms
     else:
         until = period.ends(bucket, kept.zone)
-    sums = used.of(account.scope, bucket, until).get(kept.name_id, Sums())
+    computed = None
+    if rollups.whole(used.db, bucket, until):
+        sums = used.of(account.scope, bucket, until).get(kept.name_id, Sums())
+        computed = min(sums.amount(account), spending.MOST)
     begins = (
         f" since {datetime.fromtimestamp(bucket / 1000, UTC):%Y-%m-%dT%H:%MZ}" if bucket else ""
     )
@@ -95,7 +101,7 @@ def _checked(kept: Kept, used: _Used, bucket: int, stored: int) -> Check:
         f"{account.scope} {account.name} {account.unit} {period.key}{begins}",
         "what it has spent is not what its records add up to",
         stored,
-        min(sums.amount(account), spending.MOST),
+        computed,
     )
 
 

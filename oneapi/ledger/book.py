@@ -24,6 +24,8 @@ MOST_NANOUSD: Final = 10**18
 """A thousand million dollars: no entry, and no sum of a user's entries, is larger."""
 LONGEST: Final = 500
 """Characters of a reason, a transaction's id."""
+_OWN: Final = ("code:", "invitation:")
+"""How the ids of transactions begin that the gateway gives itself."""
 
 _COLUMNS = (
     "e.id, e.user_id, e.kind, e.amount_nanousd, e.reason, e.actor_id, e.origin, e.time_ms,"
@@ -138,6 +140,11 @@ def _check(posting: Posting) -> None:
     if len(posting.reason) > LONGEST or len(posting.transaction_id) > LONGEST:
         words = f"a reason and a transaction's id have {LONGEST} characters at most"
         raise _refused(words, "text_too_long")
+    if not (posting.reason + posting.transaction_id).isprintable():
+        words = "a reason and a transaction's id are one line, without control characters"
+        raise _refused(words, "text_not_plain")
+    if posting.kind not in ("code", "invitation") and posting.transaction_id.startswith(_OWN):
+        raise _refused(f"ids that begin with {' or '.join(_OWN)} are the gateway's own", "own_id")
 
 
 def booked(db: Database, posting: Posting) -> Entry | None:

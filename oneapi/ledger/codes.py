@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from oneapi.errors import ApiError
 from oneapi.ledger.book import MOST_NANOUSD, Entry, Posting, post
-from oneapi.ledger.users import Actor, actor_id, ids_of, marks, name_of, user_id
+from oneapi.ledger.users import LATEST_MS, Actor, actor_id, ids_of, marks, name_of, user_id
 
 ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """32 letters and digits, without those that look alike."""
@@ -224,6 +224,8 @@ def _check(wanted: NewBatch, now_ms: int) -> None:
         problem = f"a code is used 1 to {MOST_USES} times"
     elif wanted.expires_ms and wanted.expires_ms <= now_ms:
         problem = "that moment is past: the codes would be worth nothing"
+    elif wanted.expires_ms > LATEST_MS:
+        problem = "a code expires before the year 10000, or never"
     if problem:
         raise ApiError(400, problem, code="wrong_batch")
 

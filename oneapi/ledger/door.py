@@ -39,9 +39,6 @@ class Door:
     def zone(self, zone: tzinfo) -> None:
         self._book.zone = zone
 
-    def admit(self) -> None:
-        """Let a caller in."""
-
     def permit(self) -> Permit:
         """A permit that holds nothing yet; it must be settled or released whatever happens."""
         self.open_permits += 1

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 
 from oneapi.errors import ApiError
 from oneapi.ledger import names
-from oneapi.ledger.users import ids_of, marks, name_id, user_id
+from oneapi.ledger.users import LATEST_MS, ids_of, marks, name_id, user_id
 
 LONGEST_NAME: Final = 64
 MOST_TOKENS: Final = 1_000
@@ -156,11 +156,14 @@ def forget_names(db: Database, user: str) -> None:
 
 
 def find(db: Database, user: str, name: str) -> IssuedToken:
-    """A token, revoked or not. Raises `ApiError` 404."""
+    """A token, revoked or not. Raises `ApiError` 404.
+
+    Two can have one name where `was` made one user of two: the live one is meant.
+    """
     found = [token for token in tokens(db, user) if token.name == name]
     if not found:
         raise ApiError(404, f"{user} has no token {name!r} of that kind", code="unknown_token")
-    return found[0]
+    return min(found, key=lambda token: token.revoked_ms)
 
 
 def tokens(db: Database, user: str | None = None) -> list[IssuedToken]:
@@ -291,7 +294,7 @@ def _check_terms(terms: Terms) -> None:
     quota = terms.quota_nanousd
     if quota is not None and not 0 <= quota <= MOST_QUOTA_NANOUSD:
         raise ApiError(400, "a quota is nothing or more", code="wrong_quota", param="quota")
-    if terms.expires_ms < 0:
+    if not 0 <= terms.expires_ms <= LATEST_MS:
         raise ApiError(400, "a token ends at a moment, or never", code="wrong_end", param="expires")
     if len(json.dumps((terms.models, terms.subnets))) > 20_000:
         raise ApiError(400, "the lists are too long", code="list_too_long")

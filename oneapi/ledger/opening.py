@@ -58,6 +58,8 @@ def connect(path: Path, *, busy_timeout_s: float, read_only: bool = False) -> Da
         isolation_level=None,
         check_same_thread=False,
     )
+    # Else a REPLACE passes the triggers by that keep rows of the book and the trail as they are.
+    connection.execute("PRAGMA recursive_triggers = ON")
     # Plugins are looked up in the user's site-packages too, which are none of our business (D52).
     return Database(connection, execute_plugins=False)
 

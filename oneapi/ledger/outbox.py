@@ -195,6 +195,15 @@ def last(path: Path, limit: int = 100) -> list[Sent]:
     return found
 
 
+def forget(db: Database, user: str, email: str | None) -> None:
+    """Take out what is about somebody who is deleted, or was to go to them."""
+    db.execute(
+        "DELETE FROM outbox WHERE json_extract(facts, '$.user') = ?"
+        " OR (way = 'mail' AND address = ?)",
+        (user, email),
+    )
+
+
 def prune(db: Database, now_ms: int) -> None:
     """Forget what is long done and long past."""
     db.execute("DELETE FROM outbox WHERE done_ms > 0 AND done_ms < ?", (now_ms - KEEP_MS,))

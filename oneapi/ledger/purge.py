@@ -31,8 +31,6 @@ ROUND_S: Final = 2.0
 """How long `step` goes on; the rest is for the next time."""
 SHARE: Final = 0.5
 """The part of the writer's time that it takes."""
-PURGED: Final = "purged"
-"""The mark up to which (at least in part) records are gone."""
 _FEWEST: Final = 20
 _MOST: Final = 2_000
 _FREED: Final = 128  # pages given back to the disk in a step
@@ -117,7 +115,7 @@ def purge(db: Database, *, keep_s: int | None, max_size: int | None, now_ms: int
         return 0
     close(db, "id <= ?", (row[1],))
     db.execute("DELETE FROM records WHERE id <= ?", (row[1],))
-    rollups.set_mark(db, PURGED, id_time_ms(row[1]) + 1)
+    rollups.set_mark(db, rollups.PURGED, id_time_ms(row[1]) + 1)
     return int(row[0])
 
 

@@ -16,7 +16,7 @@ UsageSource = Literal["upstream", "estimated", "none"]
 
 ID_SHIFT = 20
 """An id is the millisecond it was made in (Unix), shifted by this many bits."""
-_LAST_MS = 2 ** (63 - ID_SHIFT) - 1
+_LAST_MS: int = 2 ** (63 - ID_SHIFT) - 1
 _LANE_BITS = 8
 _TICK_BITS = ID_SHIFT - _LANE_BITS
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypedDict
 from sqlite_utils import Database
 
 from oneapi.errors import ApiError
-from oneapi.ledger import issued, spending
+from oneapi.ledger import issued, outbox, spending
 from oneapi.ledger.names import find
 from oneapi.ledger.users import mark, marks, name_of, user_id
 
@@ -215,6 +215,7 @@ def delete(db: Database, name: str, *, now_ms: int) -> str:
     )
     db.execute("UPDATE names SET name = ? WHERE id = ?", (pseudonym, found.id))
     issued.follow_names(db)
+    outbox.forget(db, name, found.email)
     for table in ("responses", "response_names"):
         db.execute(f"DELETE FROM {table} WHERE user = ?", (name,))
     return pseudonym
@@ -232,7 +233,9 @@ def tidy(db: Database, *, since_ms: int) -> int:
     by_mark = {row[1]: row[0] for row in gone}
     strays = db.execute(
         "SELECT id, kind, name FROM names WHERE kind IN ('user', 'token') AND id > ?"
-        " AND declared = 0 AND same_as IS NULL",
+        " AND declared = 0 AND same_as IS NULL"
+        # Whose name is free for the file again may issue tokens under it.
+        " AND NOT (kind = 'token' AND id IN (SELECT token_id FROM issued))",
         (min(row[2] for row in gone),),
     ).fetchall()
     moved = 0

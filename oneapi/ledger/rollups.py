@@ -36,6 +36,8 @@ USAGE_KEYS: Final = (
 """What usage can be added up by. Others than days and `ROLLED` are read from the records."""
 MERGED: Final = "merged"
 """The mark up to which hours have become days."""
+PURGED: Final = "purged"
+"""The mark up to which (at least in part) records are gone."""
 MERGE_AFTER_MS: Final = 92 * DAY_MS
 """Age at which hours become days: no calendar period or chart by the hour reaches so far back."""
 
@@ -218,6 +220,16 @@ def parts(
         Part("records", last, until),
     )
     return [part for part in ends if part.since_ms < part.until_ms]
+
+
+def whole(db: Database, since_ms: int, until_ms: int | None) -> bool:
+    """Whether a period's sums are still known to the millisecond: purging and merging leave no
+    ragged ends of what is gone.
+    """
+    purged = mark(db, PURGED)
+    return all(
+        part.table == "hours" or part.since_ms >= purged for part in parts(db, since_ms, until_ms)
+    )
 
 
 def mark(db: Database, name: str) -> int:

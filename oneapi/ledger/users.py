@@ -18,6 +18,8 @@ from oneapi.ledger.names import find
 Db: TypeAlias = Database
 """What a piece of work in a transaction is given (`SqliteStore.transact`)."""
 _MARKS: Final = "marks"
+LATEST_MS: Final = 253_402_300_799_999
+"""The last moment of the year 9999: none that is kept lies behind it, for none could be shown."""
 
 
 @dataclass(frozen=True, slots=True)

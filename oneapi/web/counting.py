@@ -7,9 +7,9 @@ from collections.abc import Callable
 from oneapi.dialects import registry
 from oneapi.dialects.base import ChatFace
 from oneapi.errors import ApiError
+from oneapi.estimate import Counter
 from oneapi.gateway.aside import Aside
 from oneapi.gateway.books import written
-from oneapi.gateway.counting import input_tokens
 from oneapi.gateway.gateway import Gateway
 from oneapi.gateway.lanes import Wanted
 from oneapi.gateway.meter import Meter
@@ -64,11 +64,12 @@ class Counting(Relayed):
             job = self.job(exchange, identity, envelope, body, meter, flight)
             return await self.relay(job, able)
         raw = body.text()
-        count = await Aside(len(raw))(self._count, raw, envelope)
+        count = await Aside(len(raw))(self._count, raw, envelope, targets[0].counter)
         _, committed = meter.settle(self.gateway.books, 200, "complete")
         await written(committed)
         await exchange.answer(200, JSON_HEAD, self._answer(count))
 
-    def _count(self, raw: bytes, envelope: Envelope) -> int:
+    def _count(self, raw: bytes, envelope: Envelope, counter: Counter) -> int:
         value = self._inside(decode(raw))
-        return input_tokens(self._counted.parse_request(value, envelope))
+        self._counted.parse_request(value, envelope)  # refuses what is none
+        return counter.message_tokens(value, chat=True)

@@ -92,6 +92,7 @@ class Relayed(Endpoint):
     async def relay(self, job: Job, targets: tuple[Target, ...]) -> None:
         """Through the ledger's door and to the targets."""
         gateway, meter = self.gateway, job.meter
+        meter.counter = targets[0].counter
         able = await gateway.relay.gate.admit(job, targets)
         if any(target.channel.drains for target in able):
             return await gateway.departures.relay(

@@ -71,6 +71,15 @@ def test_a_token_is_switched_rotated_and_revoked(oneapi: Verbs) -> None:
     assert "revoked" in oneapi("token", "list", "--all").out
 
 
+def test_no_end_is_so_far_that_it_could_not_be_shown(oneapi: Verbs) -> None:
+    for span in ("999999999d", "9999999999999999d"):
+        assert oneapi("token", "issue", "t", "--expires", span).status == 1
+    oneapi("token", "issue", "t", "--expires", "9999-12-31")
+    assert oneapi("token", "rotate", "t", "--overlap", "9999999999999999d").status == 1
+    assert "9999-12-31" in oneapi("token", "list").out
+    assert oneapi("code", "new", "--value", "1usd", "--expires", "999999999d").status == 1
+
+
 def test_what_cannot_be_is_said_in_words(oneapi: Verbs) -> None:
     done = oneapi("token", "issue", "t", "--policy", "closed")
     assert (done.status, done.out) == (1, "")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from oneapi.cli.place import print_table
 from tests.cli.managed import Verbs
 
 
@@ -51,6 +54,18 @@ def test_a_correction_needs_a_reason_and_a_topup_an_amount(oneapi: Verbs) -> Non
     assert oneapi("user", "correct", "bob", "--add", "1usd", "--reason", "").status == 1
     assert oneapi("user", "topup", "bob", "0usd").status == 1
     assert oneapi("user", "topup", "nobody", "1usd").status == 1
+
+
+def test_which_way_a_correction_goes_is_said_once(oneapi: Verbs) -> None:
+    oneapi("user", "add", "bob")
+    for way in ("--take=-5usd", "--add=-5usd", "--take=", "--add="):
+        assert oneapi("user", "correct", "bob", way, "--reason", "x").status == 2
+    assert [entry["kind"] for entry in shown(oneapi, "bob")["entries"]] == ["grant"]
+
+
+def test_a_table_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"error": "550 no\n\x1b[31msuch"}], {"error": "ERROR"})
+    assert capsys.readouterr().out == "ERROR\n550 no\\n\\x1b[31msuch\n"
 
 
 def test_facts_change_and_are_cleared(oneapi: Verbs) -> None:

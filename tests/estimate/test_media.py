@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import time
 import zlib
 
 import pytest
@@ -184,3 +185,21 @@ def test_a_picture_is_found_in_every_dialect(body: dict[str, object]) -> None:
 def test_a_long_picture_is_not_decoded_whole() -> None:
     found = Medium("image", base64.b64encode(png(512, 512) + bytes(3_000_000)).decode())
     assert medium_tokens(found, estimate.USUAL) == 255
+
+
+@pytest.mark.parametrize("filled", [b"\xff", b"\xff\xe0\x00\x02"])
+def test_a_jpeg_without_an_end_to_its_segments_costs_no_time(filled: bytes) -> None:
+    data = b"\xff\xd8" + filled * (200_000 // len(filled))
+    started = time.perf_counter()
+    for _ in range(100):
+        assert image_size(data) is None
+    assert time.perf_counter() - started < 0.1  # 5 ms; byte by byte: 4 s
+
+
+def test_a_size_behind_a_long_preview_is_found_by_way_of_base64() -> None:
+    rule = MediaRule(rule="patches", side=32, most=10_000)
+    found = [
+        medium_tokens(Medium("image", base64.b64encode(jpeg(640, 320, preview)).decode()), rule)
+        for preview in (0, 60_000)
+    ]
+    assert found == [200, 200]

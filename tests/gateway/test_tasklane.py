@@ -10,6 +10,7 @@ from oneapi.errors import ApiError, UpstreamError
 from oneapi.gateway.bodies import JsonBody
 from oneapi.gateway.job import Job
 from oneapi.gateway.media import Fetcher
+from oneapi.gateway.meter import Meter
 from oneapi.gateway.tasklane import TaskLane, estimated_tokens
 from oneapi.ir import Envelope
 from oneapi.tasks import ImageReply, ImageRequest, Picture
@@ -27,7 +28,7 @@ def job(dialect: str, operation: str, body: bytes) -> Job:
         headers={},
         body=JsonBody(body, {}, True),
         client=NOTHING,
-        meter=NOTHING,
+        meter=Meter(NOTHING, "e", "r", "127.0.0.1"),
         flight=NOTHING,
         stamp=NOTHING,
         task_face=registry.task_face(dialect, operation),

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from oneapi.gateway import meter
 from oneapi.ir import Usage
 from oneapi.ledger import audit as auditing
+from oneapi.ledger import spending
+from oneapi.ledger.accounts import Account, Period
 from oneapi.ledger.audit import Audited, Difference, audit
 from oneapi.ledger.pricelist import rule_of
 from oneapi.ledger.prices import Price
@@ -123,6 +129,8 @@ def test_a_cost_of_what_nothing_prices_is_found(clean: Path) -> None:
     [
         ("UPDATE price_rules SET body = replace(body, '800000', '800001')", "were changed"),
         ("UPDATE price_rules SET body = '[1]'", "no price"),
+        ("UPDATE price_rules SET body = replace(body, '3000000000', '\"3\"')", "whole numbers"),
+        ("UPDATE price_rules SET body = replace(body, '3000000000', 'null')", "no price"),
         ("UPDATE price_rules SET body = 'x'", "Expecting"),
         ("DELETE FROM price_rules", "missing"),
     ],
@@ -216,3 +224,68 @@ def test_progress_is_told(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_rule_of_the_unpriced_has_one_name() -> None:
     assert auditing.UNPRICED == meter.UNPRICED
+
+
+def test_a_price_of_the_request_is_due_where_nothing_was_counted(
+    store: SqliteStore, path: Path, make_record: MakeRecord
+) -> None:
+    price = Price(rule_of("prices.flat", {"request": Decimal("0.01"), "input": Decimal(1)}))
+    flat = {"price": price, "price_rule": price.id, "usage_source": "none"}
+    write(
+        store,
+        [
+            priced(make_record, 0, usage=Usage(), cost_nanousd=10_000_000, **flat),
+            priced(make_record, 1, usage=USED, cost_nanousd=price.cost(USED), **flat),
+        ],
+    )
+    store.close()
+    (found,) = run(path)[1]
+    assert (found.what, found.computed) == ("cost", 10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("period", "zone", "keep_s", "untold"),
+    [
+        (Period("month"), "UTC", 3_600, 0),
+        (Period("month"), "Asia/Kolkata", 3_600, 1),
+        (Period("rolling", 86_400), "UTC", 3_600, 4),
+        (Period("month"), "Asia/Kolkata", None, 0),
+    ],
+)
+def test_sums_that_purged_records_alone_could_tell_are_no_difference(
+    store: SqliteStore,
+    path: Path,
+    make_record: MakeRecord,
+    period: Period,
+    zone: str,
+    keep_s: int | None,
+    untold: int,
+) -> None:
+    """Neither a day of a zone with half hours nor a part of a window begins with an hour."""
+    now = time.time_ns() // 1_000_000
+    account, place = Account("user", "alice", "nanousd", period), ZoneInfo(zone)
+    begins = period.since(now, place)
+    asyncio.run(
+        _waited(store.transact(lambda db: spending.open_account(db, account, place, now)[1]))
+    )
+    apart = period.granule_ms if period.seconds else 1
+    write(
+        store,
+        [replace(priced(make_record, 0), id=first_id(begins + n * apart)) for n in range(4)],
+    )
+    assert run(path)[1] == []
+    asyncio.run(Purge(store).step(keep_s=keep_s, max_size=None, now_ms=now + HOUR_MS))
+    store.close()
+    found, differences = run(path)
+    assert (differences, found.untold) == ([], untold)
+
+
+async def _waited(job: Future[bool]) -> None:
+    assert await asyncio.wrap_future(job)
+
+
+@pytest.mark.parametrize("time_ms", [-1, 2**62, 253_402_300_799_000])
+def test_a_period_may_end_whenever_it_likes(clean: Path, time_ms: int) -> None:
+    found, differences = run(clean, since_ms=time_ms if time_ms < 0 else None, until_ms=2**62)
+    assert (differences, found.records) == ([], 62)
+    assert run(clean, since_ms=2**62)[0].records == 0

@@ -75,6 +75,10 @@ def test_a_transaction_cannot_become_another_one(store: SqliteStore) -> None:
         (("alice", "correction", 0, "why"), "wrong_amount"),
         (("alice", "correction", -5, " "), "reason_missing"),
         (("alice", "topup", book.MOST_NANOUSD + 1), "amount_too_large"),
+        (("alice", "topup", 5, "a\x1b[31mb"), "text_not_plain"),
+        (("alice", "topup", 5, "", "T\n1"), "text_not_plain"),
+        (("alice", "topup", 5, "", "code:1:1"), "own_id"),
+        (("alice", "correction", 5, "why", "invitation:by:1"), "own_id"),
     ],
 )
 def test_what_its_kind_cannot_be_is_refused(
@@ -101,7 +105,8 @@ def test_rows_are_never_changed(store: SqliteStore, table: str) -> None:
         "audit": "(1, 0, NULL, '', 'x', NULL, NULL, '', '{}', '{}')",
     }[table]
     do(store, lambda db: db.execute(f"INSERT INTO {table} VALUES {values}").rowcount)
-    for change in (f"UPDATE {table} SET id = 9", f"DELETE FROM {table}"):
+    replace = f"REPLACE INTO {table} VALUES {values}"
+    for change in (f"UPDATE {table} SET id = 9", f"DELETE FROM {table}", replace):
         with pytest.raises(StoreError, match="never changed"):
             do(store, lambda db, sql=change: db.execute(sql).rowcount)  # type: ignore[misc]
     with sqlite3.connect(store.path) as db:

@@ -167,6 +167,19 @@ def test_a_tokens_name_in_records_follows_its_renamed_user(store: SqliteStore) -
     changes.close()
 
 
+def test_both_tokens_of_one_name_can_be_ended_after_two_users_became_one(
+    store: SqliteStore,
+) -> None:
+    store.declare("user", {"alice": None, "bob": None})
+    issue(store)
+    issue(store, user="bob")
+    store.declare("user", {"bob": "alice"})
+    do(store, issued.follow_names)
+    for _ in range(2):
+        do(store, lambda db: issued.revoke(db, "bob", "laptop", now_ms=NOW))
+    assert do(store, issued.live_tokens) == []
+
+
 def test_changes_are_seen_from_another_connection_and_only_once(store: SqliteStore) -> None:
     changes = Changes(store.path)
     first = changes.look()

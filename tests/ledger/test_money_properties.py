@@ -217,7 +217,7 @@ class World:
             assert [c for c in audit_sums.spend(kept) if c.stored != c.computed] == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, prices)
 def test_balance_is_grants_and_credits_minus_records(done: list[Step], price: Price) -> None:
     with tempfile.TemporaryDirectory() as folder:

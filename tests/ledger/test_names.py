@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from oneapi.ledger import names, schema
+from oneapi.ledger.opening import open_for_writing
+from oneapi.ledger.pricelist import rule_of
+from oneapi.ledger.prices import Price
 from oneapi.ledger.queries import records
 from oneapi.ledger.rollups import usage
 from oneapi.ledger.record import Record
@@ -171,3 +176,19 @@ def test_whatever_is_saved_every_declared_name_has_one_number(
         # Saving again changes nothing.
         assert names.declare(db, "channel", declared) == (ids, False)
     db.close()
+
+
+def test_a_price_whose_numbers_were_not_written_is_not_taken_for_known(tmp_path: Path) -> None:
+    """A full disk between the name and its numbers: the next record writes them."""
+    db = open_for_writing(tmp_path / "oneapi.db", busy_timeout_s=1)
+    known, price = names.Names(db), Price(rule_of("prices.m", {"input": Decimal(2)}))
+    db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON price_rules BEGIN SELECT raise(ABORT, 'full'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="full"):
+        known.price(price.id, price)
+    db.execute("DROP TRIGGER full")
+    number = known.price(price.id, price)
+    kept = db.execute("SELECT id, body FROM price_rules").fetchall()
+    db.conn.close()
+    assert kept == [(number, price.body)]

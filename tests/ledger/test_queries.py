@@ -367,3 +367,25 @@ def test_asking_where_there_is_no_ledger_says_so(path: Path) -> None:
 def test_a_ledger_nobody_has_open_can_be_read(path: Path, store: SqliteStore) -> None:
     store.close()
     assert list(records(path)) == []
+
+
+def test_absurd_numbers_and_times_find_nothing_and_raise_nothing(
+    store: SqliteStore, path: Path, make_record: MakeRecord
+) -> None:
+    store.post(make_record(model="m" * 300))
+    asyncio.run(store.flush())
+    for where in (
+        Filter(status=10**30),
+        Filter(min_total_ms=10**30),
+        Filter(min_cost_nanousd=10**30),
+        Filter(since_ms=2**62),
+        Filter(user="\udc80"),
+        Filter(request_id="\udc80"),
+    ):
+        assert list(records(path, where)) == []
+    for where in (
+        Filter(status=200, until_ms=2**62, since_ms=-(2**70)),
+        Filter(min_total_ms=-(10**30)),
+        Filter(model="m" * 300),
+    ):
+        assert len(list(records(path, where))) == 1

@@ -11,9 +11,10 @@ from typing import TypeVar
 import pytest
 
 from oneapi.errors import ApiError
-from oneapi.ledger import book, issued, registered
+from oneapi.ledger import book, issued, outbox, registered
 from oneapi.ledger.book import Posting
 from oneapi.ledger.issued import Terms
+from oneapi.ledger.outbox import Notice
 from oneapi.ledger.queries import records
 from oneapi.ledger.registered import NewPerson, Person, PersonChange
 from oneapi.ledger.store_sqlite import SqliteStore
@@ -168,6 +169,29 @@ def test_what_ends_after_the_deletion_loses_the_name_too(store: SqliteStore) -> 
     assert newest["token"].startswith(f"{gone}/")
     assert do(store, lambda db: book.spent(db, gone)) == 4_500
     assert do(store, lambda db: registered.tidy(db, since_ms=NOW)) == 0
+
+
+def test_a_user_of_the_file_who_has_the_name_next_keeps_his_tokens(store: SqliteStore) -> None:
+    bob_and_his_record(store)
+    delete(store)
+    store.declare("user", {"bob": None})
+    token = do(
+        store,
+        lambda db: issued.issue(
+            db, "bob", "laptop", Terms("ci"), hash="cd" * 32, hint="wxyz", now_ms=NOW
+        ),
+    )
+    do(store, lambda db: registered.tidy(db, since_ms=NOW))
+    assert do(store, lambda db: issued.find(db, "bob", "laptop")) == token
+
+
+def test_notices_about_a_deleted_person_go_too(store: SqliteStore) -> None:
+    bob_and_his_record(store)
+    for user, address in (("bob", "ops@x.org"), ("alice", "bob@example.org"), ("alice", "a@x.org")):
+        notice = Notice("budget", {"subject": "s", "user": user}, [("mail", address)])
+        do(store, lambda db, n=notice: outbox.enqueue(db, n, NOW))  # type: ignore[misc]
+    delete(store)
+    assert [sent.address for sent in outbox.last(store.path)] == ["a@x.org"]
 
 
 def test_a_former_users_records_are_not_inherited_unasked(store: SqliteStore) -> None:

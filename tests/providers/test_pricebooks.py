@@ -141,3 +141,12 @@ def test_a_row_is_read_as_it_stands() -> None:
 def test_a_row_that_is_no_price_is_refused_by_its_name(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=rf"^prices/b\.toml: m: {words}"):
         parse_book("b", "[m]\n" + text)
+
+
+def test_no_glob_of_a_free_model_fits_a_deployment_that_an_operator_named() -> None:
+    """Azure's names are the operator's own: one with "moderation" in it is not free therefore."""
+    openai = vendored("openai")
+    for name in ("content-moderation-gpt-4o", "moderation", "my-omni-moderation-gpt"):
+        assert openai.find(name) is None
+    for name in ("omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-stable"):
+        assert (rule := openai.find(name)) is not None and not any(rule.rates.multipliers())
