@@ -32,7 +32,8 @@ def state_path(loaded: Loaded, environ: Mapping[str, str]) -> Path:
     """The database's path; its folder may have to be made.
 
     `state.path`, else oneapi.db beside the file, else where that place cannot be written in
-    `$STATE_DIRECTORY` (systemd's) or the XDG state folder.
+    `$STATE_DIRECTORY` (systemd's) or the XDG state folder. A ledger that stands beside the file is
+    not left for a new one elsewhere, which would know nothing of what was spent.
     """
     if loaded.settings.state.path is not None:
         return loaded.beside(loaded.settings.state.path)
@@ -41,11 +42,16 @@ def state_path(loaded: Loaded, environ: Mapping[str, str]) -> Path:
         not beside.exists() or os.access(beside, os.W_OK)
     ):
         return beside
+    elsewhere = _state_folder(environ) / DATABASE_NAME
+    return elsewhere if elsewhere.exists() or not beside.exists() else beside
+
+
+def _state_folder(environ: Mapping[str, str]) -> Path:
     for folder in environ.get("STATE_DIRECTORY", "").split(":"):
         if folder:
-            return Path(folder) / DATABASE_NAME
+            return Path(folder)
     home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/")) / ".local/state")
-    return Path(home) / "oneapi" / DATABASE_NAME
+    return Path(home) / "oneapi"
 
 
 def _usual(environ: Mapping[str, str], folder: Path) -> list[Path]:

@@ -30,6 +30,7 @@ _UNITS = {
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(|s|m|h|d)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}")
+_DELETED = re.compile(r"deleted-[0-9]+")
 _KEEP_ALIVE = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+|-?\d+")
 _HARM = re.compile(r"HARM_CATEGORY_[A-Z_]+")
 _TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")

@@ -155,17 +155,18 @@ class Gate:
         return True
 
     async def _waited(self, job: Job, wanted: Sequence[Want], short: Shortage) -> Shortage | None:
-        """Wait for what others hold or a window lets go, as long as the file says."""
+        """Wait for what others hold, as long as the file says. A window that moves on does not
+        help: a request belongs to the moment in which it arrived.
+        """
         caller = job.meter.caller
         assert caller is not None
         ends = time.monotonic() + caller.queue_s
         found: Shortage | None = short
         while found is not None:
             left = ends - time.monotonic()
-            frees_s = found.frees_ms / 1000 - time.time() if found.frees_ms else left
-            if left <= 0 or not (found.held or frees_s < left):
+            if left <= 0 or not found.held:
                 break
-            await self._door.freed(max(min(left, frees_s), 0.01))
+            await self._door.freed(left)
             found = await self._held(job, wanted)
         return found
 

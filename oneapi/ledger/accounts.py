@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, Literal, TypeAlias, cast, get_args
 
@@ -90,6 +90,14 @@ class Account:
     unit: Unit
     period: Period = TOTAL
     counting: Counting = "all"
+    _hash: int = field(init=False, repr=False, compare=False)  # asked for several times a request
+
+    def __post_init__(self) -> None:
+        parts = (self.scope, self.name, self.unit, self.period, self.counting)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def amount(self, cost_nanousd: int, usage: Usage) -> int:
         """What a request adds to it."""

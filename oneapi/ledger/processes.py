@@ -94,11 +94,13 @@ def _lock(path: Path, number: int) -> Alive | None:
 
 
 def _is_dead(path: Path, number: int, pid: int) -> bool:
-    """Whether nobody holds its lock. Where somebody removed the file, the process's id tells."""
+    """Whether nobody holds its lock. Where somebody removed the file, the process's id tells; an id
+    that is our own now (1 in a container) was another's then.
+    """
     try:
         handle = os.open(_file(path, number), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return not _runs(pid)
+        return pid == os.getpid() or not _runs(pid)
     except OSError:
         return False  # it cannot be told; another time
     try:

@@ -32,6 +32,12 @@ def reap(db: Database, path: Path, own: int, known: Index, now_ms: int) -> list[
     return found
 
 
+def settle_all(db: Database, known: Index, now_ms: int) -> None:
+    """Settle whoever is there, in a copy that nobody writes to yet."""
+    for (number,) in db.execute("SELECT id FROM processes WHERE gone_ms = 0").fetchall():
+        _settle(db, number, known, now_ms)
+
+
 def _settle(db: Database, number: int, known: Index, now_ms: int) -> None:
     synced = db.execute("SELECT synced_seq FROM processes WHERE id = ?", (number,)).fetchone()[0]
     added = charging.charged(known, charging.own_rows(db, number, synced), synced)

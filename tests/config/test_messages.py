@@ -136,6 +136,11 @@ WRONG: dict[str, tuple[str, str]] = {
         "oneapi.toml:1:1: users.anonymous:"
         " the name anonymous is taken by the built-in user of keyless calls",
     ),
+    "a deleted user": (
+        "[users.deleted-7]\n",
+        "oneapi.toml:1:1: users.deleted-7:"
+        " names such as deleted-7 are those of deleted users' records",
+    ),
     "a ratio with too many decimals": (
         "[groups.g]\nratio = 1.1234567\n",
         "oneapi.toml:2:9: groups.g.ratio: must have at most 6 decimals",

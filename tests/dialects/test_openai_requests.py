@@ -26,8 +26,30 @@ def test_the_envelope_of_a_chat() -> None:
         n=2,
     )
     assert found == Envelope(
-        "m", stream=True, max_output=7, n=2, wants_usage=True, usage_option=True
+        "m", stream=True, max_output=9, n=2, wants_usage=True, usage_option=True
     )
+
+
+def test_no_limit_in_either_name_is_none() -> None:
+    assert chat(max_completion_tokens=1, max_tokens=-1).max_output == 0
+    assert chat(max_completion_tokens=-1, max_tokens=9).max_output == 0
+    assert chat(max_completion_tokens=7).max_output == 7
+
+
+@pytest.mark.parametrize(
+    ("more", "n"),
+    [
+        ({"prompt": "x"}, 1),
+        ({"prompt": ["x", "y", "z"]}, 3),
+        ({"prompt": [1, 2, 3]}, 1),
+        ({"prompt": [[1, 2], [3]], "n": 2}, 4),
+        ({"prompt": ["x", "y"], "best_of": 20, "n": 1}, 40),
+        ({"prompt": []}, 1),
+    ],
+)
+def test_every_prompts_every_answer_is_counted(more: dict[str, JSON], n: int) -> None:
+    found = members(encode({"model": "m", **more}))
+    assert peek(OPERATIONS["completions"], found).n == n
 
 
 def test_null_members_count_as_absent() -> None:

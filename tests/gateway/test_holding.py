@@ -71,6 +71,11 @@ def test_a_clients_limit_counts_where_the_model_could_say_more() -> None:
     assert bound(chat(max_tokens=70, n=5), [target()]).output == 350
 
 
+def test_every_prompt_of_a_list_may_have_a_whole_answer() -> None:
+    value = {"model": "m", "prompt": ["x"] * 500, "max_tokens": 1000}
+    assert bound(asked("openai-chat", "completions", value), [target()]).output == 500_000
+
+
 def test_media_by_address_are_held_beside_the_bytes() -> None:
     part = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
     job = asked("openai-chat", "chat", {"messages": [{"role": "user", "content": [part]}]})
