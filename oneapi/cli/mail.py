@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from oneapi.cli.place import (
     config_argument,
+    count,
     database,
     loaded_offline,
     print_json,
@@ -40,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     test.add_argument("address", metavar="ADDRESS", help="to whom")
     config_argument(test)
     outbox = verbs.add_parser("outbox", help="the last notices", allow_abbrev=False)
-    outbox.add_argument("--limit", type=int, default=50, help="how many (default: 50)")
+    outbox.add_argument("--limit", type=count, default=50, help="how many (default: 50)")
     outbox.add_argument("--json", action="store_true", help="one JSON object a line")
     config_argument(outbox)
 

@@ -118,6 +118,14 @@ def since_ms(
     return max(0, int(moment.timestamp() * 1000))
 
 
+def count(text: str) -> int:
+    """How many lines are asked for, as an option says. Raises `ValueError`."""
+    found = int(text)
+    if not 0 < found <= 1_000_000_000:
+        raise ValueError(text)
+    return found
+
+
 def dollars(nano: object) -> str:
     """Nano-dollars as dollars; "?" where the price is not known."""
     return "?" if nano is None else f"${int(str(nano)) / 1e9:,.6f}"

@@ -15,7 +15,7 @@ from oneapi.cli.managing import (
     stamp,
 )
 from oneapi.cli.password import ask
-from oneapi.cli.place import config_argument, print_json, print_table
+from oneapi.cli.place import config_argument, count, print_json, print_table
 from oneapi.errors import UsageError
 from oneapi.ledger.registered import NewPerson, PersonChange
 from oneapi.people.passwords import hash_password
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     trail = actions.add_parser("trail", help="list what was managed: who, from where, what")
     trail.add_argument("name", nargs="?", help="of this user alone")
-    trail.add_argument("--limit", "-n", type=int, default=50, help="how many (default: 50)")
+    trail.add_argument("--limit", "-n", type=count, default=50, help="how many (default: 50)")
     json_argument(trail)
     shown = actions.add_parser("list", help="list registered users")
     json_argument(shown)
@@ -133,16 +133,17 @@ def _list(desk: Opened, args: argparse.Namespace) -> None:
         for user in users:
             print_json(asdict(user))
         return
+    balances = done(desk.people.balances([user.name for user in users]))
     rows = (
         {
             "user": user.name,
             "group": user.group,
             "email": user.email,
-            "left": desk.money(done(desk.people.balance(user.name)).left_nanousd),
+            "left": desk.money(balance.left_nanousd),
             "since": stamp(user.created_ms),
             "state": "on" if user.enabled else "off",
         }
-        for user in users
+        for user, balance in zip(users, balances, strict=True)
     )
     headings = ("user", "group", "email", "left", "since", "state")
     print_table(rows, {name: name.upper() for name in headings})

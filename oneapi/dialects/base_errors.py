@@ -5,6 +5,7 @@ Shapes read 2026-11-24 from recordings and vendors' pages.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
@@ -114,12 +115,22 @@ def scrub(body: bytes, secrets: Sequence[str]) -> bytes:
     An echo is an abbreviated key (`sk-ab***yz`, `sk-ab...yz`) that begins and ends as the key does.
     Every other byte stays as it is.
     """
-    keys = sorted((s.encode() for s in secrets if len(s) >= _WHOLE), key=len, reverse=True)
+    written = {form for s in secrets if len(s) >= _WHOLE for form in _written(s)}
+    keys = sorted((form.encode() for form in written), key=len, reverse=True)
     for key in keys:
         body = body.replace(key, _HIDDEN)
     if keys:
         body = _MASKED.sub(lambda match: _unmask(match, keys), body)
     return _ORGANISATION.sub(b"org-" + _HIDDEN, body)
+
+
+def _written(secret: str) -> Iterator[str]:
+    """A key as it is and as JSON writes it; some write a slash as `\\/`."""
+    yield secret
+    if not secret.isalnum():
+        escaped = json.dumps(secret)[1:-1]
+        yield escaped
+        yield escaped.replace("/", "\\/")
 
 
 def _unmask(match: re.Match[bytes], keys: Sequence[bytes]) -> bytes:

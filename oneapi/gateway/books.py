@@ -50,7 +50,7 @@ class Books:
         Counters and access line come with the commit: they tell what the ledger tells.
         """
         if self.touched is not None and permit is not None and permit.holds:
-            self.touched(record.user, [budget for budget, _ in permit.wants])
+            self.touched(record.user, [hold[0] for hold in permit.holds])
         committed = self.door.settle(permit, record)
         committed.add_done_callback(lambda done: self._tell(done, record))
         return committed

@@ -22,7 +22,7 @@ from oneapi.gateway.carriers import Carriers
 from oneapi.gateway.departures import Departures
 from oneapi.gateway.discovery import Discovery
 from oneapi.gateway.keepbodies import Bodies
-from oneapi.gateway.notify import Notifier
+from oneapi.gateway.notify import Notifier, is_heard
 from oneapi.gateway.people import People
 from oneapi.gateway.relay import Relay
 from oneapi.gateway.roster import Roster
@@ -108,7 +108,7 @@ class Gateway:
             zone=lambda: self.snapshot.zone,
             email_of=self._email_of,
         )
-        self.books.touched = self.notifier.touched
+        self._listen()
         self.discovery = Discovery(self.state)
         self.draining = False
         self._remember(loaded, "start", "applied")
@@ -184,10 +184,16 @@ class Gateway:
                 return await self._rejected(origin, _as_config_error(error))
             return await self._swap(origin, loaded, snapshot)
 
+    def _listen(self) -> None:
+        """Budgets are watched where somebody hears of them."""
+        heard = is_heard(self.snapshot.settings)
+        self.books.touched = self.notifier.touched if heard else None
+
     async def _swap(self, origin: str, loaded: Loaded, snapshot: Snapshot) -> Outcome:
         self.snapshot = snapshot
         self.books.door.zone = snapshot.zone
         self.loaded = loaded
+        self._listen()
         self.state.forget(set(snapshot.channels))
         self.carriers.retire((c.carrier for c in snapshot.channels.values()), self.state.flights)
         self.discovery.wake()

@@ -11,6 +11,7 @@ from oneapi.gateway.bodies import Body
 from oneapi.gateway.demand import Demand
 from oneapi.gateway.meter import Meter
 from oneapi.gateway.queueing import Limiter
+from oneapi.gateway.snapshot import Channel
 from oneapi.gateway.state import Flight
 from oneapi.ir import ChatRequest, Envelope
 from oneapi.net.base import Headers
@@ -67,6 +68,7 @@ class Job:
     honoured: frozenset[str] = frozenset()  # members that the gateway itself heeds: not dropped
     key: str = ""  # the fingerprint of the channel's key in use
     head: list[tuple[bytes, bytes]] = field(default_factory=list)  # of every answer, errors too
+    held_for: Channel | None = None  # whose budgets are held before its first attempt
     demand: Demand | None = None  # what is held for it, where something is
     input_tokens: int = -1  # estimated, once
     turn: Limiter | None = None  # whose line has just called it

@@ -25,6 +25,7 @@ LONGEST_SECRET: Final = 4096
 """Bytes looked at beyond what is kept: a secret that the cut goes through is masked as well."""
 _KEYS: Final = re.compile(rb"\bsk-[0-9A-Za-z_-]{16,}")
 _HIDDEN: Final = b"sk-***"
+_GZIP: Final = b"\x1f\x8b\x08"
 
 
 def bodies_path(loaded: Loaded, database: Path) -> Path:
@@ -136,10 +137,13 @@ def _pair(
     if gzip:
         came, cut = _inflated(came, request.limit + LONGEST_SECRET)
     went = b"".join(answer.parts)
+    beyond = answer.size > answer.held
+    if went.startswith(_GZIP):  # of a provider that was asked for plain bytes, through the proxy
+        went, beyond = _inflated(went, answer.limit + LONGEST_SECRET)
     return Pair(
         record_id,
         masked(came, secrets, limit=request.limit, cut=cut),
-        masked(went, secrets, limit=answer.limit, cut=answer.size > answer.held),
+        masked(went, secrets, limit=answer.limit, cut=beyond),
         request.size,
         answer.size,
     )

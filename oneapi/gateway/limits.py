@@ -105,6 +105,12 @@ class Gate:
         assert meter.permit is not None
         prices = prices_of(job, targets)
         need = job.demand = bound(job, targets)
+        only = targets[0].channel if len(targets) == 1 else None
+        if only is not None and only.budgets:  # both in one step
+            all_wants = demands.wants((*budgets, *only.budgets), need, prices)
+            if self._door.try_hold(meter.permit, all_wants, now_ms):
+                job.held_for = only
+                return
         if self._door.try_hold(meter.permit, demands.wants(budgets, need, prices), now_ms):
             return
         need = job.demand = await _counted(job, need)
@@ -188,6 +194,9 @@ class Gate:
                     return found
                 meter.channel_seat, job.turn = found[0], None
         if not channel.budgets:
+            return None
+        if job.held_for is channel:
+            job.held_for = None
             return None
         short = await self._hold_channel(job, target)
         if short is not None and meter.channel_seat is not None:

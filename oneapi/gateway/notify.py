@@ -94,7 +94,7 @@ class Notifier:
         nobody had told of. Raises `StoreError`.
         """
         used, settings = self._chosen(), self._settings()
-        if not used or not settings.alerts.thresholds or not _heard(settings):
+        if not used or not settings.alerts.thresholds or not is_heard(settings):
             return 0
         now_ms, zone = time.time_ns() // 1_000_000, self._zone()
         ask = functools.partial(outbox.standings, zone=zone, now_ms=now_ms)
@@ -172,7 +172,7 @@ def ways_of(settings: Settings, user_email: str | None = None) -> Iterator[tuple
             yield "mail", address
 
 
-def _heard(settings: Settings) -> bool:
+def is_heard(settings: Settings) -> bool:
     """Whether anybody hears of anything."""
     alerts = settings.alerts
     by_mail = settings.mail is not None and (bool(alerts.emails) or alerts.mail_users)

@@ -33,7 +33,7 @@ class Codes(Desk):
     async def make_codes(self, actor: Actor, wanted: NewBatch) -> FreshBatch:
         """A batch of new codes. Raises `ApiError` 400, 409 for a taken name."""
         count = min(max(wanted.count, 0), codes.MOST_CODES)
-        made, now = [codes.new_code() for _ in range(count)], self._now_ms()
+        made, now = codes.new_codes(count), self._now_ms()
 
         def work(db: Db) -> Batch:
             batch = codes.new_batch(db, wanted, made, actor, now_ms=now)
@@ -61,12 +61,12 @@ class Codes(Desk):
         self, actor: Actor, batch: str, *, enabled: bool, hints: Sequence[str] = ()
     ) -> int:
         """Switch a batch, or those codes of it that end so, off or on; how many. Raises 404."""
-        now = self._now_ms()
+        now, ends = self._now_ms(), _endings(hints)
 
         def work(db: Db) -> int:
-            count = codes.switch(db, batch, enabled=enabled, hints=tuple(hints))
+            count = codes.switch(db, batch, enabled=enabled, hints=ends)
             action = "code.enable" if enabled else "code.disable"
-            facts = {"codes": count, "hints": list(hints)}
+            facts = {"codes": count, "hints": ends}
             trail.note(db, actor, action, now_ms=now, subject=batch, after=facts)
             return count
 
@@ -74,11 +74,11 @@ class Codes(Desk):
 
     async def delete_codes(self, actor: Actor, batch: str, *, hints: Sequence[str] = ()) -> int:
         """Delete codes that nobody used; how many. Raises `ApiError` 404."""
-        now = self._now_ms()
+        now, ends = self._now_ms(), _endings(hints)
 
         def work(db: Db) -> int:
-            count = codes.delete(db, batch, hints=tuple(hints))
-            facts = {"codes": count, "hints": list(hints)}
+            count = codes.delete(db, batch, hints=ends)
+            facts = {"codes": count, "hints": ends}
             trail.note(db, actor, "code.delete", now_ms=now, subject=batch, before=facts)
             return count
 
@@ -105,3 +105,10 @@ class Codes(Desk):
         entry = await self._write(work)
         self.attempts.forgive(*keys)
         return entry
+
+
+def _endings(hints: Sequence[str]) -> tuple[str, ...]:
+    """The last letters of codes, of which somebody may have given the whole: that is a secret, and
+    the trail must not keep it.
+    """
+    return tuple(hint.strip().upper()[-codes.HINT :] for hint in hints)

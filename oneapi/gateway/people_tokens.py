@@ -125,11 +125,14 @@ class Tokens(Desk):
 
     async def spent_by(self, tokens: Sequence[IssuedToken]) -> Mapping[str, int]:
         """What each of these has cost so far, nano-dollars, by its name in records."""
-        return await self._read(
-            lambda db: {
-                token.account: book.spent_by_token(db, token.account_id) for token in tokens
-            }
-        )
+
+        def work(db: Db) -> Mapping[str, int]:
+            if len(tokens) == 1:
+                return {tokens[0].account: book.spent_by_token(db, tokens[0].account_id)}
+            spent = book.spent_by_each(db, "token") if tokens else {}
+            return {token.account: spent.get(token.account_id, 0) for token in tokens}
+
+        return await self._read(work)
 
     async def may_issue(self, user: str) -> Sequence[str]:
         """The policies under which a user may issue tokens. Raises `ApiError` 404."""

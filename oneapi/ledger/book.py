@@ -126,6 +126,13 @@ def spent_by_token(db: Database, token_id: int) -> int:
     return rollups.spent(db, "token", [token_id]).cost_nanousd
 
 
+def spent_by_each(db: Database, scope: Literal["user", "token"]) -> dict[int, int]:
+    """What everyone's requests have cost, by the numbers of their names. The sums of all hours
+    are read for one as for all: who asks about several asks here.
+    """
+    return {number: sums.cost_nanousd for number, sums in rollups.each(db, scope).items()}
+
+
 def _check(posting: Posting) -> None:
     amount = posting.amount_nanousd
     if abs(amount) > MOST_NANOUSD:

@@ -20,6 +20,8 @@ from oneapi.ledger.users import LATEST_MS, Actor, actor_id, ids_of, marks, name_
 ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """32 letters and digits, without those that look alike."""
 GROUPS: Final = 7
+HINT: Final = 4
+"""Letters at its end by which a code is known."""
 MOST_CODES: Final = 10_000
 """Codes of a batch."""
 MOST_USES: Final = 1_000_000
@@ -81,6 +83,15 @@ def new_code() -> str:
     return "-".join("".join(letters[i : i + 4]) for i in range(0, len(letters), 4))
 
 
+def new_codes(count: int) -> list[str]:
+    """So many, no two of which end alike: within a batch a code goes by its last four letters."""
+    made: dict[str, str] = {}
+    while len(made) < count:
+        code = new_code()
+        made.setdefault(code[-HINT:], code)
+    return list(made.values())
+
+
 def code_hash(code: str) -> bytes:
     """What is kept of a code, however it was typed: case, spaces and hyphens do not count."""
     plain = "".join(c for c in code.upper() if c.isalnum())
@@ -90,7 +101,7 @@ def code_hash(code: str) -> bytes:
 def new_batch(
     db: Database, wanted: NewBatch, codes: list[str], actor: Actor, *, now_ms: int
 ) -> Batch:
-    """Keep the hashes of `codes` (from `new_code`). Raises `ApiError` 400, 409 for a taken name."""
+    """Keep the hashes of `codes` (`new_codes`). Raises `ApiError` 400, 409 for a taken name."""
     _check(wanted, now_ms)
     cursor = db.execute(
         "INSERT INTO code_batches (name, value_nanousd, uses, expires_ms, enabled, created_ms,"
@@ -109,7 +120,7 @@ def new_batch(
     batch = db.execute("SELECT id FROM code_batches WHERE name = ?", (wanted.name,)).fetchone()[0]
     db.conn.executemany(
         "INSERT INTO codes (batch_id, hash, hint, enabled, used) VALUES (?, ?, ?, 1, 0)",
-        [(batch, code_hash(code), code[-4:]) for code in codes],
+        [(batch, code_hash(code), code[-HINT:]) for code in codes],
     )
     return _batches(db, "WHERE b.id = ?", batch)[0]
 
@@ -290,10 +301,10 @@ def _by_hint(db: Database, batch: Batch, hints: tuple[str, ...]) -> list[int]:
     ids: list[int] = []
     for hint in hints:
         found = db.execute(
-            "SELECT id FROM codes WHERE batch_id = ? AND hint = ?", (batch.id, hint.upper()[-4:])
+            "SELECT id FROM codes WHERE batch_id = ? AND hint = ?", (batch.id, hint.upper()[-HINT:])
         ).fetchall()
         if not found:
-            words = f"no code of {batch.name!r} ends with {hint[-4:]!r}"
+            words = f"no code of {batch.name!r} ends with {hint[-HINT:]!r}"
             raise ApiError(404, words, code="unknown_code")
         ids += [row[0] for row in found]
     return ids

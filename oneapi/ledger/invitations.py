@@ -77,11 +77,19 @@ def invited(
     return outcome
 
 
-def pending(db: Database) -> list[str]:
-    """Registered users whose rewards are still to be paid."""
+def pending(db: Database, *, used: bool = False) -> list[str]:
+    """Registered users whose rewards are still to be paid; with `used` those of them who have
+    spent something, as the ledger's sums say, which are about a second late. It is asked every few
+    seconds, and those who wait may be thousands.
+    """
+    spent = (
+        " AND EXISTS (SELECT 1 FROM budgets b JOIN spend s ON s.budget_id = b.id"
+        " WHERE b.name_id = p.id AND b.scope = 'user' AND b.unit = 'nanousd'"
+        " AND b.period = 'total' AND s.used > 0)"
+    )
     rows = db.execute(
         "SELECT n.name FROM people p JOIN names n ON n.id = p.id"
-        " WHERE p.invitation = 'pending' AND p.deleted_ms = 0"
+        f" WHERE p.invitation = 'pending' AND p.deleted_ms = 0{spent if used else ''}"
     )
     return [row[0] for row in rows.fetchall()]
 

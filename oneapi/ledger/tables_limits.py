@@ -89,8 +89,11 @@ def _sum_up(db: Database, scope: str) -> None:
         (scope,),
     )
     cost = summed("cost_nanousd", "r.")
+    # In two halves: of two absurd costs SQLite would refuse to tell the sum.
+    high, low = f"sum({cost} >> 32)", f"sum({cost} & 4294967295)"
+    whole = f"iif({high} + ({low} >> 32) < 2147483648, ({high} << 32) + {low}, {2**63 - 1})"
     db.execute(
-        f"INSERT INTO spend (budget_id, bucket, used) SELECT b.id, 0, sum({cost}) FROM {names}"
+        f"INSERT INTO spend (budget_id, bucket, used) SELECT b.id, 0, {whole} FROM {names}"
         f" JOIN budgets b ON b.scope = ? AND b.name_id = {number} GROUP BY b.id",
         (scope,),
     )

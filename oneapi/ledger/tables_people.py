@@ -147,6 +147,7 @@ def create(db: Database) -> None:
         db.table(name).create_index(list(indexed), unique=unique)
     # An address that is only claimed reserves nothing (D15).
     db.execute("CREATE UNIQUE INDEX people_email ON people (email) WHERE email_verified = 1")
+    db.execute("CREATE INDEX people_pending ON people (id) WHERE invitation = 'pending'")
     # `was` joins names (ledger/names.py): all of a user's are looked up by the one they go under.
     db.execute("CREATE INDEX names_same_as ON names (same_as) WHERE same_as IS NOT NULL")
     for name in _APPEND_ONLY:

@@ -122,12 +122,14 @@ def _inflate(raw: bytes, limit: int) -> bytes:
     raise ApiError(400, f"the gzip body has more than {MAX_MEMBERS} members", code="invalid_gzip")
 
 
-async def read_form(exchange: Exchange, *, limit: int, retry: int) -> Form:
+async def read_form(exchange: Exchange, *, limit: int, retry: int, whole: bool = False) -> Form:
     """A multipart form up to its model's name; what is larger than `retry` bytes streams on from
     there.
 
     A form is held whole up to `retry` bytes. A larger one is sent on as soon as its model is known;
-    where the model comes after the file, what came before it is spooled to disk.
+    where the model comes after the file, what came before it is spooled to disk; with `whole` all
+    of it is, for its fields decide what the request may cost. A size that cannot be known yet is
+    told as `limit`.
     """
     length = _check_length(exchange, limit)
     if exchange.headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
@@ -136,7 +138,7 @@ async def read_form(exchange: Exchange, *, limit: int, retry: int) -> Form:
         )
     try:
         boundary = boundary_of(exchange.headers.get(b"content-type", b""))
-        return await _FormReader(exchange, boundary, limit, retry, length).read()
+        return await _FormReader(exchange, boundary, limit, retry, length).read(whole)
     except MalformedForm as error:
         raise _malformed(error) from error
 
@@ -157,19 +159,20 @@ class _FormReader:
         self._seen = 0
         self._held = tempfile.SpooledTemporaryFile(max_size=retry)
 
-    async def read(self) -> Form:
+    async def read(self, whole: bool) -> Form:
         try:
-            return await self._read()
+            return await self._read(whole)
         except BaseException:
             self._held.close()
             raise
 
-    async def _read(self) -> Form:
+    async def _read(self, whole: bool) -> Form:
         ended = True
         async for chunk in self._chunks:
             self._take(chunk)
             self._held.write(chunk)
-            if self._seen > self._retry and self._scanner.span("model") is not None:
+            known = self._seen > self._retry and self._scanner.span("model") is not None
+            if known and not whole:
                 ended = False
                 break
         if ended:
@@ -183,7 +186,7 @@ class _FormReader:
             self._held.close()
         else:
             body = self._streamed(span)
-        return Form(body, fields, self._length or self._seen)
+        return Form(body, fields, self._seen if ended else self._length or self._limit)
 
     def _streamed(self, span: tuple[int, int] | None) -> StreamedForm:
         """The head up to the model's name in memory, the rest from the disk and then from the

@@ -137,7 +137,12 @@ class Relayed(Endpoint):
     ) -> tuple[Envelope, Body]:
         server = exchange.snapshot.settings.server
         if self.operation.form and not _is_json(exchange):
-            form = await read_form(exchange, limit=server.max_body, retry=server.retry_body)
+            form = await read_form(
+                exchange,
+                limit=server.max_body,
+                retry=server.retry_body,
+                whole=self.operation.name in IMAGES,
+            )
             meter.variant = (form.fields.get("size", ""), form.fields.get("quality", ""))
             return peek_form(self.operation, form.fields, form.size), form.body
         body, members = await read_json(

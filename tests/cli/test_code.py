@@ -64,6 +64,15 @@ def test_codes_are_switched_off_on_and_deleted(oneapi: Verbs) -> None:
     assert [row["state"] for row in oneapi("code", "list", "spring", "--json").json()] == ["used"]
 
 
+def test_a_code_that_is_named_in_full_is_not_kept_so(oneapi: Verbs) -> None:
+    (code,) = make(oneapi, "--count", "1")
+    assert oneapi("code", "disable", "spring", code.lower()).out == "disabled 1 codes of spring\n"
+    assert oneapi("code", "enable", "spring", code).status == 0
+    steps = oneapi("user", "trail", "--json", "--limit", "1").json()
+    assert steps[0]["after"] == {"codes": 1, "hints": [code[-4:]]}
+    assert code[:9].encode() not in oneapi.database().upper()
+
+
 def test_a_hundred_codes_for_five_dollars_as_the_manual_says(oneapi: Verbs) -> None:
     done = oneapi("code", "new", "--count", "100", "--value", "5usd")
     assert len(set(done.out.split())) == 100

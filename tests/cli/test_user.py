@@ -116,3 +116,6 @@ def test_the_trail_says_who_did_what(oneapi: Verbs) -> None:
     assert (steps[1]["before"], steps[1]["after"]) == ({"group": "default"}, {"group": "vip"})
     assert steps[0]["origin"].startswith("cli:")
     assert "spring" not in oneapi("user", "trail", "bob").out
+    assert len(oneapi("user", "trail", "--json", "--limit", "1").json()) == 1
+    for limit in ("0", "-5", "99999999999999999999"):
+        assert oneapi("user", "trail", f"--limit={limit}").status == 2

@@ -181,3 +181,9 @@ def test_kinds_of_other_dialects_are_told_in_this_ones_words(kind: str, expected
 @pytest.mark.parametrize(("status", "expected"), [(529, 503), (429, 429), (404, 404), (502, 502)])
 def test_a_status_that_only_another_dialect_knows_is_translated(status: int, expected: int) -> None:
     assert error_status(ApiError(status, "no", code="c")) == expected
+
+
+def test_a_key_is_removed_as_json_writes_it() -> None:
+    key = 'ab/cd"ef+0123456789'
+    for written in (key, 'ab/cd\\"ef+0123456789', 'ab\\/cd\\"ef+0123456789'):
+        assert scrub(f'{{"message":"no {written}!"}}'.encode(), [key]) == b'{"message":"no ***!"}'

@@ -99,7 +99,7 @@ def toml(url: str) -> str:
     return f"""
 [channels.up]
 type = "openai-compatible"
-{base}models = ["m", "free", "each", "pic", "say", "shared", "capped", "drawn", "long"]
+{base}models = ["m", "free", "each", "pic", "say", "shared", "capped", "drawn", "long", "heard"]
 [channels.costly]
 type = "openai-compatible"
 {base}models = ["spread"]
@@ -139,6 +139,8 @@ request = 0.01
 image = {{ "1024x1024 standard" = 0.04, "1024x1024 hd" = 0.08, "*" = 0.05 }}
 [prices.say]
 character = 15
+[prices.heard]
+second = 0.0001
 {who("ten", policy='budget = "$0.10/day"')}
 {who("dear", policy='budget = "$0.0001/day"')}
 {who("lower", user='quota = "$0.01"')}
@@ -152,6 +154,7 @@ character = 15
 {who("boss", user='role = "admin"', policy=ADMINS)}
 {who("rolling", policy='budget = "$0.02/60s"')}
 {who("waits", policy=WAITING)}
+{who("thirty", policy='budget = "$0.30/day"')}
 """
 
 
@@ -318,6 +321,51 @@ def test_every_endpoint_is_charged_and_stopped_by_the_same_door(
     assert running.records()[-1]["cost_nanousd"] == cost
     before = len(upstream.received)
     assert running.post(path, body, key=key("poor")).status == 429
+    assert len(upstream.received) == before
+
+
+FORM: Final = {"content-type": "multipart/form-data; boundary=xx"}
+LARGE: Final = b"x" * 1_100_000
+"""More than is held for another try."""
+
+
+def form(**fields: str | bytes) -> bytes:
+    """Of fields in their order; bytes are a file."""
+    parts = b""
+    for name, value in fields.items():
+        file = '; filename="f"' if isinstance(value, bytes) else ""
+        parts += f'--xx\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode()
+        parts += (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
+    return parts + b"--xx--\r\n"
+
+
+def test_what_follows_a_large_file_makes_the_hold_too(running: Running, upstream: Upstream) -> None:
+    def edit(n: str) -> Answer:
+        body = form(model="pic", image=LARGE, n=n, quality="hd")
+        return running.request(
+            "POST", "/v1/images/edits", body=body, headers=FORM, key=key("thirty")
+        )
+
+    before = len(upstream.received)
+    assert edit("10").status == 429
+    assert len(upstream.received) == before
+    assert edit("1").status == 200
+    assert running.records()[-1]["cost_nanousd"] == 80_000_000
+
+
+def test_a_sound_of_untold_length_is_held_as_the_longest(
+    running: Running, upstream: Upstream
+) -> None:
+    body = form(model="heard", file=LARGE)
+    upstream.script = lambda _: json_reply({"text": "a", "duration": 1.0})
+
+    def hear(body: Any) -> Answer:
+        path = "/v1/audio/transcriptions"
+        return running.request("POST", path, body=body, headers=FORM, key=key("thirty"))
+
+    assert hear(body).status == 200
+    before = len(upstream.received)
+    assert hear(iter([body])).status == 429  # in chunks
     assert len(upstream.received) == before
 
 

@@ -25,6 +25,7 @@ def kept(
     limit: int = 1_000,
     headers: dict[bytes, bytes] | None = None,
 ) -> Pair:
+    path.mkdir(exist_ok=True)
     store = BodyStore(path / "bodies.db", Bounds(10**9, 10**9))
     copy = Copy(store, ID, limit, headers or {})
     copy.secrets = ("presented-by-the-client",)
@@ -84,3 +85,17 @@ def test_compressed_requests_are_kept_as_they_read(tmp_path: Path) -> None:
     assert pair.request.startswith(b'{"key": "sk-***", "text": "yyy')
     assert OWN.encode() not in pair.request
     assert 900 < len(pair.request) <= 1_000
+
+
+def test_an_answer_that_a_provider_compressed_all_the_same_is_masked_too(tmp_path: Path) -> None:
+    sent = gzip.compress(f"{SECRET} {OWN}".encode())
+    pair = kept(tmp_path, [], [sent[:10], sent[10:]])
+    assert (pair.answer, pair.answer_size) == (b"*** sk-***", len(sent))
+    long = gzip.compress(f"{SECRET} ".encode() * 9_000)
+    assert SECRET[:8].encode() not in kept(tmp_path / "long", [], [long]).answer
+
+
+def test_a_secret_is_masked_as_json_writes_it(tmp_path: Path) -> None:
+    body = SECRET.replace("/", "\\/").encode()
+    pair = kept(tmp_path, [body], [b"[" + body + b"]"])
+    assert (pair.request, pair.answer) == (b"***", b"[***]")

@@ -62,6 +62,11 @@ def test_a_code_is_140_random_bits_in_letters_that_differ() -> None:
     assert len({code[:4] for code in made}) > 150
 
 
+def test_no_two_codes_of_a_batch_end_alike() -> None:
+    made = codes.new_codes(codes.MOST_CODES)
+    assert len({code[-4:] for code in made}) == len(made) == codes.MOST_CODES
+
+
 def test_redeeming_books_the_value_once(store: SqliteStore) -> None:
     code = make(store)[0]
     entry = redeem(store, code)

@@ -61,3 +61,20 @@ def test_an_account_that_nobody_knows_has_spent_nothing(path: Path) -> None:
     store.open()
     store.close()
     assert promised(path, ALICE) == (0, 0)
+
+
+def test_absurd_costs_of_an_older_ledger_do_not_keep_it_shut(path: Path) -> None:
+    """Version 2 kept what a provider's 10**30 tokens cost: more than SQLite adds up."""
+    db = version_2(path)
+    for number, name, costs in ((1, "absurd", (2**63 - 1, 2**62, 5)), (2, "dear", (2**40, 7))):
+        db.execute("INSERT INTO names (id, kind, name) VALUES (?, 'user', ?)", (number, name))
+        for n, cost in enumerate(costs):
+            row: dict[str, int | None] = {c: 0 for c in schema.COLUMNS if c not in schema.NULLABLE}
+            row |= {"id": 10 * number + n, "user_id": number, "cost_nanousd": cost}
+            db.table("records").insert(row)
+    db.conn.close()
+    store = SqliteStore(path)
+    store.open()
+    store.close()
+    assert promised(path, Account("user", "absurd", "nanousd")) == (2**63 - 1, 0)
+    assert promised(path, Account("user", "dear", "nanousd")) == (2**40 + 7, 0)
