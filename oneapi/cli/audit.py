@@ -79,8 +79,8 @@ def _summary(found: Audited, shown: Look, seconds: float) -> list[str]:
         )
     if found.untold:
         lines.append(
-            f"{found.untold:,} sums of accounts begin or end within an hour whose records are purged"
-            " in part or whole: not checked"
+            f"{found.untold:,} sums of accounts are not checked: they begin or end within an hour"
+            " whose records are purged"
         )
     lines.append(f"{found.differences:,} differences" if found.differences else "no differences")
     return lines

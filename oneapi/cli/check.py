@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 from oneapi.cli.place import config_argument, config_path, numbers, print_json
 from oneapi.config.advice import Priced, check_warnings
+from oneapi.config.find import state_path
 from oneapi.config.load import Loaded, load
 from oneapi.errors import ConfigError, Problem
 from oneapi.gateway.build import build
 from oneapi.gateway.carriers import Carriers
+from oneapi.gateway.sharing import shared_names
 from oneapi.ledger.pricelist import PriceList
 from oneapi.providers.catalog import load_catalog, type_facts
 from oneapi.providers.preset import Preset
@@ -38,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         warned = check_warnings(
             loaded, priced=_priced(loaded, catalog, prices), known=_known(loaded, catalog)
         )
-        problems = [*loaded.problems, *warned]
+        shared = shared_names(loaded, state_path(loaded, loaded.environ))
+        problems = [*loaded.problems, *warned, *shared]
     for problem in problems:
         _show(problem, as_json=args.json)
     errors = sum(p.severity == "error" for p in problems)

@@ -66,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OneApiError as error:
         print(f"oneapi: {error}", file=sys.stderr)
         return 1
+    except UnicodeEncodeError as error:  # an argument that is not UTF-8, a terminal that is ASCII
+        character = ascii(error.object[error.start : error.end])
+        print(f"oneapi: {character} cannot be written as {error.encoding}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         sys.stderr.close()
         return 1

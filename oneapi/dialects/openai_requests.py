@@ -78,6 +78,8 @@ WATCHED: Final = frozenset(
         "max_completion_tokens",
         "n",
         "best_of",
+        "size",
+        "quality",
         "messages",
         "prompt",
         "input",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from ipaddress import ip_network
 
@@ -42,7 +43,6 @@ def build(
     Raises `ConfigError` with every channel and price that cannot be bound after all.
     """
     settings = loaded.settings
-    ids = _declare_all(settings, declare)
     prices, problems = price_list(loaded, catalog)
     problems += notify_check.problems(loaded)
     channels: dict[str, Channel] = {}
@@ -51,9 +51,7 @@ def build(
             continue
         preset = catalog[table.type]
         try:
-            channels[name] = _channel(
-                name, table, ids[name], settings, preset, carriers, loaded.environ
-            )
+            channels[name] = _channel(name, table, settings, preset, carriers, loaded.environ)
         except ConfigError as error:
             problems += [_placed(loaded, name, problem) for problem in error.problems]
     try:
@@ -62,6 +60,9 @@ def build(
         problems += error.problems
     if problems:
         raise ConfigError(problems)
+    # Only now: a file that is refused must not rename anything in the store (`was`).
+    ids = _declare_all(settings, declare)
+    channels = {name: replace(channel, id=ids[name]) for name, channel in channels.items()}
     policies = {name: _policy(name, table) for name, table in settings.policies.items()}
     callers = Callers(settings)
     keyless = settings.server.anonymous
@@ -113,7 +114,6 @@ def _declare_all(settings: schema.Settings, declare: Declare) -> Mapping[str, in
 def _channel(
     name: str,
     table: schema.Channel,
-    number: int,
     settings: schema.Settings,
     preset: Preset,
     carriers: Carriers,
@@ -138,7 +138,7 @@ def _channel(
     keys = tuple(Key(k.key, key_fingerprint(k.key), _ms(k.until)) for k in table.keys if k.key)
     return Channel(
         name=name,
-        id=number,
+        id=0,  # its number in the store is given once the whole file holds
         preset=preset,
         account=account,
         keys=keys or (Key("", "none"),),

@@ -6,7 +6,7 @@ How the numbers come about stands in `holding`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from oneapi.ir import Usage
@@ -39,14 +39,13 @@ class Demand:
     input: int = 0
     output: int = 0
     answers: int = 1
-    reads: Sequence[str] = ("input",)
-    writes: Sequence[str] = ("output", "reasoning")
+    reads: tuple[str, ...] = ("input",)
+    writes: tuple[str, ...] = ("output", "reasoning")
     images: int = 0
     audio_ms: int = 0
     characters: int = 0
     searches: int = 0
     free: bool = False  # counting is, whatever a request costs
-    _costs: dict[str, int] = field(default_factory=dict, init=False)  # by price
 
     @property
     def tokens(self) -> int:
@@ -56,12 +55,8 @@ class Demand:
         """Nano-dollars of it, at the dearest that its buckets can cost."""
         if self.free:
             return 0
-        known = self._costs.get(price.id)
-        if known is None:
-            known = self._costs[price.id] = self._cost(price)
-        return known
-
-    def _cost(self, price: Price) -> int:
+        if not (self.images or self.audio_ms or self.characters or self.searches):
+            return price.most(self.input, self.reads, self.output, self.writes)
         rates = price.rule.rates
         usage = Usage(
             images=self.images,
@@ -87,19 +82,8 @@ def cost(demand: Demand, prices: Iterable[Price | None]) -> int:
 
 def wants(budgets: Iterable[Budget], demand: Demand, prices: Iterable[Price | None]) -> list[Want]:
     """What the request needs of each budget."""
-    nanousd = -1
-    found: list[Want] = []
-    for budget in budgets:
-        match budget.account.unit:
-            case "nanousd":
-                if nanousd < 0:
-                    nanousd = cost(demand, prices)
-                found.append((budget, nanousd))
-            case "tokens":
-                found.append((budget, demand.tokens))
-            case "requests":
-                found.append((budget, 1))
-    return found
+    amounts = {"nanousd": cost(demand, prices), "tokens": demand.tokens, "requests": 1}
+    return [(budget, amounts[budget.account.unit]) for budget in budgets]
 
 
 def estimated(demand: Demand, tokens: int) -> Demand:

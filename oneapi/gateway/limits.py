@@ -21,6 +21,7 @@ from oneapi.gateway.holding import UNKNOWN, bound, output_limit, prices_of
 from oneapi.gateway.job import Job
 from oneapi.gateway.queueing import Full, Limiter, Wanted, enter, wait
 from oneapi.gateway.refusals import (
+    Head,
     admitted_head,
     largest,
     no_room,
@@ -65,6 +66,7 @@ class Gate:
         if snapshot.settings.site.unpriced == "reject" and job.operation.name != UNKNOWN:
             targets = _priced(job, targets)
         meter.permit = self._door.permit()
+        told = len(job.head)
         if caller.limits:
             await self._pace(job)
         budgets: Sequence[Budget] = caller.budgets
@@ -74,8 +76,11 @@ class Gate:
             try:
                 await self._hold(job, targets, budgets)
             except ApiError:  # a request that never went on its way uses up no rate
-                for seat in meter.seats:
+                del job.head[told:]
+                for seat in reversed(meter.seats):
                     seat.undo()
+                pairs = [(seat.limiter, seat.limits) for seat in meter.seats]
+                job.head += _rate_head(job, pairs)
                 raise
         return targets
 
@@ -91,13 +96,11 @@ class Gate:
         tokens = await _expected(job) if caller.counts_tokens else 0
         wanted = [self._wanted(job, limits, tokens) for limits in caller.paced]
         found = await enter(wanted, caller.queue_s)
-        anthropic = job.dialect.NAME == ANTHROPIC
-        now_ms = time.time_ns() // 1_000_000
         if isinstance(found, Full):
-            pairs = [(limiter, limits) for limiter, limits, _ in wanted]
-            job.head += rate_head(pairs, time.monotonic(), now_ms, anthropic=anthropic)
+            job.head += _rate_head(job, [(limiter, limits) for limiter, limits, _ in wanted])
             raise too_fast(found)
-        job.head += admitted_head(wanted, now_ms, anthropic=anthropic)
+        now_ms = time.time_ns() // 1_000_000
+        job.head += admitted_head(wanted, now_ms, anthropic=job.dialect.NAME == ANTHROPIC)
         meter.seats = found
 
     async def _hold(self, job: Job, targets: Targets, budgets: Sequence[Budget]) -> None:
@@ -189,7 +192,8 @@ class Gate:
                 return error
             if limits.paced:
                 tokens = await _expected(job) if limits.tpm else 0
-                found = await enter([self._wanted(job, limits, tokens)], 0, job.turn)
+                wanted = self._wanted(job, limits, tokens)
+                found = await enter([wanted], 0, job.turn if job.turn is wanted[0] else None)
                 if isinstance(found, Full):
                     return found
                 meter.channel_seat, job.turn = found[0], None
@@ -256,6 +260,12 @@ class Gate:
         if limits.tpm and tokens > limits.tpm:  # what is asked, but no answer is held against it
             tokens = max(limits.tpm, tokens - _output(job))
         return limiter, limits, tokens
+
+
+def _rate_head(job: Job, paced: Sequence[tuple[Limiter, Limits]]) -> Head:
+    """What a client that is refused is told of its rates."""
+    now_ms = time.time_ns() // 1_000_000
+    return rate_head(paced, time.monotonic(), now_ms, anthropic=job.dialect.NAME == ANTHROPIC)
 
 
 async def check_input(job: Job, bounds: Sequence[Limits]) -> None:

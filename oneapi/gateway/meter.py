@@ -115,7 +115,7 @@ class Meter:
 
     def close(self, books: Books) -> None:
         """The request is over: whatever it still has is given back. More calls do nothing."""
-        for seat in self.seats:
+        for seat in reversed(self.seats):  # whoever waits at the last has been called once
             seat.leave()
         if self.channel_seat is not None:
             self.channel_seat.leave()

@@ -204,8 +204,9 @@ def _check_models(models: Sequence[str], allowed: Sequence[str], policy: str) ->
         raise ApiError(400, "a token for no model opens nothing", code="wrong_models")
     globs = Globs(allowed)
     for model in models:
-        if not model.strip() or model != model.strip():
-            raise ApiError(400, "a model's name is empty", code="wrong_models", param="models")
+        if not model or model != model.strip() or not model.isprintable():
+            words = f"{model!a} is no model's name"
+            raise ApiError(400, words, code="wrong_models", param="models")
         if not is_glob(model) and model not in globs:
             words = f"the policy {policy!r} does not allow the model {model!r}"
             raise ApiError(403, words, code="model_not_allowed", param="models")

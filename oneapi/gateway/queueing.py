@@ -149,13 +149,14 @@ Wanted = tuple[Limiter, Limits, int]
 def blocked(
     wanted: Sequence[Wanted], now: float, turn: Limiter | None = None
 ) -> tuple[Wanted, Full] | None:
-    """The first limiter where the request does not fit, or where others wait before it. At `turn`
-    nobody is before it.
+    """The first limiter where the request does not fit, or where others wait before it. Nobody is
+    before one whose turn it is somewhere: two that were called in different lines would wait for
+    each other. What makes room is what ends, and who was called stands in line for nothing else.
     """
     for want in wanted:
         limiter, limits, tokens = want
         full = limiter.full(limits, tokens, now)
-        if full is None and limiter.waiting and limiter is not turn:
+        if full is None and limiter.waiting and turn is None:
             full = Full(limits, _named(limits), CROWDED_S)
         if full is not None:
             return want, full

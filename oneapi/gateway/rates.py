@@ -1,4 +1,4 @@
-"""Requests and tokens of the last 60 seconds, exactly: a log of what came when, no timers.
+"""Requests and tokens of the last 60 seconds: a log of what came when, no timers.
 
 Times are seconds of any clock that never goes back (`time.monotonic`); the caller hands them in.
 """
@@ -10,32 +10,44 @@ from dataclasses import dataclass
 
 SPAN_S = 60.0
 """Seconds that a window looks back."""
+GRAIN_S = 0.01
+"""Seconds within which what comes is kept as one: an entry for each request would take tens of
+megabytes at some thousands a second. They count until the last of them is a minute old."""
 NEVER = float("inf")
+
+
+@dataclass(slots=True, eq=False)
+class _Grain:
+    """What came within `GRAIN_S` of `begun`, the last of it at `at`."""
+
+    begun: float
+    at: float
+    amount: int
+    counts: bool = True
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
     """So much at a moment. It can be corrected as long as it counts."""
 
-    at: float
+    grain: _Grain
     amount: int
-    counts: bool = True
 
 
 class Window:
     """A sliding window: what was added in the last `SPAN_S` seconds."""
 
-    __slots__ = ("_entries", "_total")
+    __slots__ = ("_grains", "_total")
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque()
+        self._grains: deque[_Grain] = deque()
         self._total = 0
 
     def total(self, now: float) -> int:
         """What counts at the moment."""
-        entries, bound = self._entries, now - SPAN_S
-        while entries and entries[0].at <= bound:
-            gone = entries.popleft()
+        grains, bound = self._grains, now - SPAN_S
+        while grains and grains[0].at <= bound:
+            gone = grains.popleft()
             gone.counts = False
             self._total -= gone.amount
         return self._total
@@ -46,15 +58,23 @@ class Window:
         return self._total
 
     def add(self, now: float, amount: int) -> Entry:
-        entry = Entry(now, amount)
-        self._entries.append(entry)
         self._total += amount
-        return entry
+        last = self._grains[-1] if self._grains else None
+        if last is not None and now - last.begun < GRAIN_S:
+            last.at = now
+            last.amount += amount
+            return Entry(last, amount)
+        grain = _Grain(now, now, amount)
+        self._grains.append(grain)
+        return Entry(grain, amount)
 
     def correct(self, entry: Entry, amount: int) -> None:
         """The entry turned out to be another amount; nothing where it counts no more."""
-        if entry.counts:
-            self._total += amount - entry.amount
+        grain = entry.grain
+        if grain.counts:
+            more = amount - entry.amount
+            self._total += more
+            grain.amount += more
             entry.amount = amount
 
     def frees_in(self, now: float, wanted: int, limit: int) -> float:
@@ -64,13 +84,13 @@ class Window:
             return 0.0
         if wanted > limit:
             return NEVER
-        for entry in self._entries:
-            over -= entry.amount
+        for grain in self._grains:
+            over -= grain.amount
             if over <= 0:
-                return entry.at + SPAN_S - now
-        return NEVER  # entries of nothing: cannot be, their sum is the total
+                return grain.at + SPAN_S - now
+        return NEVER  # grains of nothing: cannot be, their sum is the total
 
     def clears_in(self, now: float) -> float:
         """Seconds until nothing counts any more."""
         self.total(now)
-        return self._entries[-1].at + SPAN_S - now if self._entries else 0.0
+        return self._grains[-1].at + SPAN_S - now if self._grains else 0.0

@@ -19,7 +19,7 @@ POINTS: Final = 500_000
 Currency: TypeAlias = Literal["usd", "points"]
 
 _TEXT = re.compile(
-    r"(?P<sign>[+-]?)\s*(?P<dollar>\$?)\s*(?P<sign2>[+-]?)(?P<number>\d[\d,_]*(?:\.\d+)?)\s*"
+    r"(?P<sign>[+-]?)\s*(?P<dollar>\$?)\s*(?P<sign2>[+-]?)(?P<number>(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?)\s*"
     r"(?P<unit>usd|dollars?|points?|)",
     re.ASCII | re.IGNORECASE,
 )

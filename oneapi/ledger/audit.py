@@ -191,9 +191,7 @@ def _records(
 _NOT_KNOWN: Final = ""
 
 
-def _expected(
-    found: Audited, prices: _Prices, rule: int | None, usage: Usage
-) -> int | str | None:
+def _expected(found: Audited, prices: _Prices, rule: int | None, usage: Usage) -> int | str | None:
     """What a record must cost; None: no price, `_NOT_KNOWN`: its price has no numbers."""
     if rule is None:
         return 0

@@ -84,7 +84,9 @@ def issue(
     taken = db.execute(
         f"SELECT name, revoked_ms FROM issued WHERE user_id IN ({marks(len(ids))})", ids
     ).fetchall()
-    if any(name == other for other, _ in taken):
+    account_id = name_id(db, "token", f"{user}/{name}")
+    kept = db.execute("SELECT 1 FROM issued WHERE token_id = ?", (account_id,)).fetchone()
+    if kept or any(name == other for other, _ in taken):
         raise ApiError(
             409,
             f"there is a token {name!r} already, or there was: take another name, or rotate it",
@@ -95,7 +97,7 @@ def issue(
     cursor = db.execute(
         "INSERT INTO issued (user_id, token_id, name, policy, models, subnets, quota_nanousd,"
         " expires_ms, enabled, created_ms, revoked_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, 0)",
-        (ids[0], name_id(db, "token", f"{user}/{name}"), name, *_columns(terms), now_ms),
+        (ids[0], account_id, name, *_columns(terms), now_ms),
     )
     _add_key(db, int(cursor.lastrowid or 0), hash=hash, hint=hint, now_ms=now_ms)
     return find(db, user, name)

@@ -301,7 +301,7 @@ class _Work:
         ).fetchone()
         limit = budget.limit + kept.credit
         used = slice_.used[since_ms]
-        held = slice_.others + slice_.own + slice_.take
+        held = slice_.others + slice_.own - slice_.free + slice_.spoken  # not what is free here
         frees = 0
         if amount <= limit:
             frees = spending.frees_ms(self._db, kept, since_ms, lacking, ask.arrived_ms)

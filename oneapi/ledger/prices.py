@@ -136,7 +136,7 @@ class Price:
     again (`from_body`).
     """
 
-    __slots__ = ("_rates", "_tiers", "body", "id", "ratio", "rule")
+    __slots__ = ("_dearest", "_rates", "_tiers", "body", "id", "ratio", "rule")
 
     def __init__(self, rule: Rule, ratio_millionths: int = RATIO_ONE) -> None:
         self.rule = rule
@@ -148,6 +148,8 @@ class Price:
         self._tiers = tuple(
             (tier.above, tier.rates, tier.rates.multipliers()) for tier in reversed(rule.tiers)
         )
+        # Kept, for `most` comes before every request: the few sets of buckets ever asked for.
+        self._dearest: dict[tuple[int, tuple[str, ...], tuple[str, ...]], tuple[int, int]] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Price) and self.body == other.body
@@ -174,6 +176,25 @@ class Price:
     def paid(self, nanousd: int) -> int:
         """One of the rule's rates as this caller pays it, rounded up to a nano-dollar."""
         return -(-nanousd * self.ratio // RATIO_ONE)
+
+    def most(
+        self, tokens_in: int, reads: tuple[str, ...], tokens_out: int, writes: tuple[str, ...]
+    ) -> int:
+        """Nano-dollars of a request of so many tokens, each in the dearest of the buckets (of
+        `Usage`) that it may fall into. No count is negative.
+        """
+        rates, tier = self.rule.rates, 0
+        for above, other, _ in self._tiers:
+            if tokens_in > above:
+                rates, tier = other, above
+                break
+        key = (tier, reads, writes)
+        found = self._dearest.get(key)
+        if found is None:
+            found = self._dearest[key] = (_dearest(reads, rates), _dearest(writes, rates))
+        total = rates.request * _MILLION
+        total += min(tokens_in, MOST_UNITS) * found[0] + min(tokens_out, MOST_UNITS) * found[1]
+        return min(-(-total * self.ratio // _DIVISOR), MOST_NANOUSD)
 
     def steps(self, usage: Usage) -> Iterator[tuple[str, int, int]]:
         """How the cost comes about: bucket, count, nano-dollars per million of it, before the
@@ -221,6 +242,12 @@ class Price:
         if not all(type(number) is int for number in numbers):
             raise ValueError("this is no price: its rates are whole numbers of nano-dollars")
         return price
+
+
+def _dearest(buckets: tuple[str, ...], rates: Rates) -> int:
+    """Nano-dollars per million of the dearest of the buckets."""
+    dearest: int = max(getattr(rates, _RATE_OF[bucket][0]) for bucket in buckets)
+    return dearest
 
 
 def _body(rule: Rule, ratio: int) -> str:

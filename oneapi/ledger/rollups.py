@@ -45,6 +45,7 @@ _SHOWN: Final = (
     "requests", "errors", "input_tokens", "output_tokens", "cost_nanousd", "unpriced",
 )  # fmt: skip
 _SLOT_MS: Final = HOUR_MS // 4  # every zone's days begin at a quarter of an hour
+_SEASON_MS: Final = 28 * DAY_MS  # no zone's summer time is shorter
 _FOREVER: Final = 2**63 - 1
 _COLUMNS: Final = dict((field, column) for field, column, _ in NAMED)
 
@@ -310,10 +311,12 @@ def _coarse_until(db: Database, since_ms: int, until_ms: int | None, zone: tzinf
     """Up to when sums are too coarse for the zone's days: 0 for never."""
     if zone is None:
         return 0
-    now = datetime.now(zone)
-    since = datetime.fromtimestamp(since_ms / 1000, zone) if since_ms else now  # not in 1970
-    seen = (since, now)
-    offsets = [int(offset.total_seconds()) for t in seen if (offset := t.utcoffset()) is not None]
+    row = db.execute("SELECT min(hour_ms) FROM hours").fetchone()
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    first = min(max(since_ms, row[0] or 0), now_ms)  # not 1970: zones were odder then
+    seen = (*range(first, now_ms, _SEASON_MS), now_ms)
+    moments = (datetime.fromtimestamp(time_ms / 1000, zone) for time_ms in seen)
+    offsets = [int(offset.total_seconds()) for t in moments if (offset := t.utcoffset())]
     if any(offset % 3600 for offset in offsets):
         return _FOREVER if until_ms is None else until_ms
     return mark(db, MERGED) if any(offsets) else 0

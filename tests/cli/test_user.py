@@ -68,6 +68,11 @@ def test_a_table_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == "ERROR\n550 no\\n\\x1b[31msuch\n"
 
 
+def test_a_word_that_is_not_utf8_is_told_of(oneapi: Verbs) -> None:
+    done = oneapi("user", "show", "\udcff")
+    assert (done.status, done.err) == (1, "oneapi: '\\udcff' cannot be written as utf-8\n")
+
+
 def test_facts_change_and_are_cleared(oneapi: Verbs) -> None:
     oneapi("user", "add", "bob", "--email", "b@example.org")
     oneapi("user", "change", "bob", "--group", "vip", "--email", "", "--display-name", "Bob")
@@ -102,7 +107,9 @@ def test_adopting_wants_the_user_in_the_file(oneapi: Verbs) -> None:
     oneapi("user", "add", "bob")
     assert "[users.bob]" in oneapi("user", "adopt", "bob").err
     oneapi.config.write_text(oneapi.config.read_text() + '[users.bob]\nquota = "$1"\n')
+    assert "adopt bob" in oneapi("check").err
     assert oneapi("user", "adopt", "bob").status == 0
+    assert oneapi("check").status == 0
     assert oneapi("user", "list", "--json").json() == []
     assert shown(oneapi, "bob")["left_nanousd"] == 3 * 10**9
 

@@ -129,3 +129,23 @@ def test_ten_kilobytes_take_less_than_three_milliseconds() -> None:
 def test_a_megabyte_takes_no_longer_than_what_is_looked_at() -> None:
     looked_at = (PYTHON * 100)[: estimate.SAMPLE]
     assert seconds((PYTHON * 2_000)[:1_000_000]) < 4 * seconds(looked_at)
+
+
+@pytest.mark.parametrize(
+    ("text", "o200k", "cl100k"),
+    [
+        ("ສະບາຍດີ ມື້ນີ້ອາກາດດີຫຼາຍ " * 10, 450, 520),
+        ("ዛሬ የአየር ሁኔታው በጣም ጥሩ ነው " * 10, 400, 511),
+        ("དེ་རིང་གནམ་གཤིས་ཡག་པོ་འདུག " * 10, 410, 530),
+        ("\U00012000\U00012001\U00012002 " * 60, 780, 780),
+        ("\x01\x02" * 300, 600, 600),
+        (" " * 4096, 32, 32),
+    ],
+    ids=["lao", "amharic", "tibetan", "cuneiform", "controls", "spaces"],
+)
+def test_scripts_that_vocabularies_hardly_know_are_not_taken_for_cheap(
+    text: str, o200k: int, cl100k: int
+) -> None:
+    """Counted with the exact tokenizers. They were taken for a third of it, or for nothing."""
+    for name, count in (("o200k", o200k), ("cl100k", cl100k)):
+        assert abs(estimate.tokens(text, name) / count - 1) <= 0.35

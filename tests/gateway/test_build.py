@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from oneapi.errors import ConfigError
-from tests.gateway.making import snapshot
+from oneapi.gateway.build import build
+from oneapi.gateway.carriers import Carriers
+from oneapi.gateway.snapshot import Snapshot
+from oneapi.providers.catalog import load_catalog
+from tests.gateway.making import load_text, snapshot
 
 TEXT = """[channels.a]
 type = "openai"
@@ -36,6 +41,23 @@ def test_every_channel_and_price_that_cannot_be_bound_is_named_with_its_place(
         f"{file}:8:12: channels.b.base_url: "
         "must not hold a name or a password: keys belong into `keys`",
     ]
+
+
+def test_a_file_that_is_refused_renames_nothing(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def declare(kind: str, names: Mapping[str, str | None]) -> dict[str, int]:
+        asked.append(kind)
+        return dict.fromkeys(names, 7)
+
+    def built(text: str) -> Snapshot:
+        return build(load_text(tmp_path, text), load_catalog(), declare, Carriers())
+
+    with pytest.raises(ConfigError):
+        built('[users.alicia]\nwas = "alice"\n' + TEXT)
+    assert asked == []
+    assert built('[channels.a]\ntype = "mock"\n').channels["a"].id == 7
+    assert "user" in asked
 
 
 def test_a_channels_formats_and_a_policys_allowances_are_bound(tmp_path: Path) -> None:

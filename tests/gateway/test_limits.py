@@ -222,6 +222,7 @@ def test_a_request_that_is_refused_for_money_uses_up_no_rate(tmp_path: Path) -> 
             with pytest.raises(ApiError) as caught:
                 await gate.admit(job, asking.targets)
             assert caught.value.code == "insufficient_quota"
+            assert dict(job.head)[b"x-ratelimit-remaining-requests"] == b"1"
             job.meter.close(books)
         assert (door.open_permits, gate.running) == (0, 0)
 

@@ -65,6 +65,8 @@ def test_only_policies_that_the_group_may_issue(made: World) -> None:
     [
         (Terms("ci", models=("m2",)), (403, "model_not_allowed")),
         (Terms("ci", models=()), (400, "wrong_models")),
+        (Terms("laptop", models=("\x1b[31m*",)), (400, "wrong_models")),
+        (Terms("laptop", models=("\udcff*",)), (400, "wrong_models")),
         (Terms("ci", subnets=("nonsense",)), (400, "wrong_subnet")),
         (Terms("ci", subnets=("192.0.2.0/24",)), (400, "wrong_subnet")),
         (Terms("ci", expires_ms=NOW), (400, "wrong_end")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -210,3 +211,31 @@ def test_a_storm_of_cancellations_leaks_no_seat() -> None:
         assert limiter.is_idle(time.monotonic())
 
     run(work())
+
+
+def test_tokens_that_share_their_users_line_do_not_wait_for_each_other() -> None:
+    user = Limits("user", "u", concurrency=3)
+    pair = Limits("token", "t", concurrency=2)
+
+    async def work(seed: int) -> int:
+        chance = random.Random(seed)
+        all_tokens, one_users = (Limiter(), Limiter()), Limiter()
+        refused = 0
+
+        async def one(token: Limiter, after_s: float) -> None:
+            nonlocal refused
+            await asyncio.sleep(after_s)
+            found = await enter([(one_users, user, 0), (token, pair, 0)], 3)
+            if isinstance(found, Full):
+                refused += 1
+                return
+            await asyncio.sleep(0.001)
+            for held in reversed(found):
+                held.leave()
+
+        asked = [(chance.choice(all_tokens), chance.random() * 0.1) for _ in range(300)]
+        await asyncio.gather(*(one(*each) for each in asked))
+        assert (one_users.running, one_users.waiting) == (0, 0)
+        return refused
+
+    assert [run(work(seed)) for seed in range(4)] == [0, 0, 0, 0]

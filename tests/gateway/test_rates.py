@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oneapi.gateway.rates import NEVER, SPAN_S, Window
+from oneapi.gateway.rates import GRAIN_S, NEVER, SPAN_S, Window
 
 
 def test_what_is_older_than_a_minute_does_not_count() -> None:
@@ -53,6 +53,34 @@ def test_an_entry_is_corrected_as_long_as_it_counts() -> None:
     assert window.total(SPAN_S) == 0
     window.correct(entry, 500)
     assert window.total(SPAN_S) == 0
+
+
+def test_what_comes_at_once_is_kept_as_one_and_corrected_one_by_one() -> None:
+    window = Window()
+    entries = [window.add(n / 5_000, 10) for n in range(50_000)]  # ten seconds
+    assert len(window._grains) <= 10 / GRAIN_S
+    for entry in entries[::2]:
+        window.correct(entry, 3)
+    assert window.total(10.0) == 25_000 * 13
+    window.correct(entries[0], 4)
+    assert window.total(10.0) == 25_000 * 13 + 1
+    assert window.total(SPAN_S + 5.0) <= 12_500 * 13 + 50 * 13  # those of a grain go together
+    assert window.total(SPAN_S + 10.0) == 0
+
+
+def test_many_at_once_are_never_more_than_the_limit_in_any_minute() -> None:
+    window, let_in, now = Window(), [], 0.0
+    for step in range(100_000):
+        now += 0.001 + (step % 7) / 10_000
+        if not window.frees_in(now, 1, 700):
+            window.add(now, 1)
+            let_in.append(now)
+    first = 0
+    for last, at in enumerate(let_in):
+        while let_in[first] <= at - SPAN_S:
+            first += 1
+        assert last - first + 1 <= 700
+    assert len(let_in) > 2 * 700
 
 
 def test_a_window_tells_when_it_is_whole_again() -> None:

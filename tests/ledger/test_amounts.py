@@ -54,6 +54,8 @@ def test_what_is_shown_is_read_back_exactly(nano: int, currency: Currency, point
         ("$-0.5", -5 * 10**8),
         (" 1_000 ", 1000 * 10**9),
         ("500000 points", 10**9),
+        ("$1,250.50", 1_250_500_000_000),
+        ("1,000,000 points", 2 * 10**9),
     ],
 )
 def test_what_people_write_is_read(text: str, nano: int) -> None:
@@ -62,7 +64,23 @@ def test_what_people_write_is_read(text: str, nano: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "$", "1e3", "--1", "-$-1", "$5 points", "5 tokens", "0.0000000001", "NaN", "٣"],
+    [
+        "",
+        "x",
+        "$",
+        "1e3",
+        "--1",
+        "-$-1",
+        "$5 points",
+        "5 tokens",
+        "0.0000000001",
+        "NaN",
+        "٣",
+        "1,5usd",
+        "1,2,3",
+        "1000,000",
+        ",5",
+    ],
 )
 def test_what_is_no_money_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no amount of money|finer than a nano-dollar"):

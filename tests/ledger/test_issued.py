@@ -180,6 +180,18 @@ def test_both_tokens_of_one_name_can_be_ended_after_two_users_became_one(
     assert do(store, issued.live_tokens) == []
 
 
+def test_a_name_in_records_is_never_two_tokens(store: SqliteStore) -> None:
+    store.declare("user", {"alice": None, "bob": None})
+    issue(store)
+    issue(store, user="bob")
+    store.declare("user", {"bob": "alice"})
+    do(store, issued.follow_names)  # bob's name is taken: alice's token keeps alice/laptop
+    store.declare("user", {"bob": "alice", "alice": None})
+    with pytest.raises(ApiError) as caught:
+        issue(store)
+    assert caught.value.code == "name_taken"
+
+
 def test_changes_are_seen_from_another_connection_and_only_once(store: SqliteStore) -> None:
     changes = Changes(store.path)
     first = changes.look()

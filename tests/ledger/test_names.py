@@ -19,8 +19,8 @@ from oneapi.ledger.opening import open_for_writing
 from oneapi.ledger.pricelist import rule_of
 from oneapi.ledger.prices import Price
 from oneapi.ledger.queries import records
-from oneapi.ledger.rollups import usage
 from oneapi.ledger.record import Record
+from oneapi.ledger.rollups import usage
 from oneapi.ledger.store_sqlite import SqliteStore
 
 MakeRecord = Callable[..., Record]

@@ -149,6 +149,24 @@ def test_price_vectors(dollars: dict[str, str], usage: Usage, ratio: int, nano: 
     assert Price(rule, ratio).cost(usage) == nano
 
 
+@given(usages, all_rates, all_rates, st.integers(0, 10**10), st.integers(0, 10**9))
+def test_no_usage_of_so_many_tokens_costs_more_than_the_most(
+    usage: Usage, low: Rates, high: Rates, above: int, ratio: int
+) -> None:
+    """Whatever the tokens turn out to be, and as little as it can be: one such usage costs it."""
+    price = Price(Rule("r", low, (Tier(above, high),)), ratio)
+    made = ("output", "reasoning", "audio_out")
+    spent = replace(usage, images=0, audio_ms=0, characters=0, searches=0)
+    most = price.most(spent.input_tokens, INPUT, spent.output_tokens, made)
+    assert price.cost(spent) <= most
+    dearest = [
+        Usage(**{read: spent.input_tokens, write: spent.output_tokens})
+        for read in INPUT
+        for write in made
+    ]
+    assert most == max(map(price.cost, dearest))
+
+
 @given(usages, all_rates)
 def test_the_steps_add_up_to_the_cost(usage: Usage, rates: Rates) -> None:
     price = Price(Rule("r", rates))

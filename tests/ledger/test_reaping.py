@@ -83,6 +83,24 @@ def test_what_a_dead_process_spent_is_summed_up_by_the_next(path: Path) -> None:
     assert list(path.parent.glob("*.alive")) == []
 
 
+def test_where_its_file_is_gone_too_a_process_with_our_own_number_is_dead(path: Path) -> None:
+    """In a container every gateway is process 1: a restored ledger would wait for itself."""
+
+    async def run(store: SqliteStore) -> None:
+        assert await spend(Door(store), WANTS, cost=30) is None
+
+    first = SqliteStore(path)
+    first.open()
+    asyncio.run(run(first))
+    crash(first)
+    for file in path.parent.glob("*.alive"):
+        file.unlink()
+    second = SqliteStore(path)
+    second.open()
+    assert promised(path) == (30, 0)
+    second.close()
+
+
 def test_a_living_process_is_not_reaped(path: Path) -> None:
     first, second = SqliteStore(path), SqliteStore(path)
     first.open()

@@ -276,3 +276,17 @@ def test_records_of_an_older_version_are_added_up(
     db.conn.commit()
     db.close()
     assert all_sums(path) == expected(many)
+
+
+def test_days_are_right_where_summer_time_is_half_an_hour(
+    store: SqliteStore, path: Path, make_record: MakeRecord
+) -> None:
+    """Lord Howe: 11 hours before UTC in summer, 10:30 in winter, when days begin within an hour."""
+    zone = ZoneInfo("Australia/Lord_Howe")
+    first, midnight = (
+        int(datetime(2026, month, 11, tzinfo=zone).timestamp() * 1000) for month in (1, 5)
+    )
+    arrived = (first, midnight - 60_000, midnight + 60_000)
+    write(store, [make_record(id=first_id(time_ms)) for time_ms in arrived])
+    days = [row["day"] for row in usage(path, by=["day"], since_ms=first, zone=zone)]
+    assert days == ["2026-01-11", "2026-05-10", "2026-05-11"]

@@ -149,4 +149,5 @@ def test_no_glob_of_a_free_model_fits_a_deployment_that_an_operator_named() -> N
     for name in ("content-moderation-gpt-4o", "moderation", "my-omni-moderation-gpt"):
         assert openai.find(name) is None
     for name in ("omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-stable"):
-        assert (rule := openai.find(name)) is not None and not any(rule.rates.multipliers())
+        assert (rule := openai.find(name)) is not None
+        assert not any(rule.rates.multipliers())
