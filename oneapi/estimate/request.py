@@ -150,7 +150,7 @@ def _visit(walk: _Walk, value: JSON, depth: int) -> None:
         if _integers(value):
             walk.count += len(value)
             return
-        for item in value[: walk.budget]:
+        for item in value[: walk.budget + 1]:  # the one beyond tells that it is too much
             _visit(walk, item, depth - 1)
     elif isinstance(value, dict) and depth:
         _visit_object(walk, value, depth)

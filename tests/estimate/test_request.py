@@ -146,6 +146,7 @@ def test_an_error_of_few_tokens_is_divided_by_three() -> None:
 PART: JSON = {"type": "text", "text": "a few words of text"}
 MANY: dict[str, JSON] = {
     "parts": {"messages": [{"role": "user", "content": [PART] * 50_000}]},
+    "strings": {"messages": [{"role": "user", "content": ["a few words of text"] * 50_000}]},
     "members": {"input": [{str(n): "a few words of text" for n in range(50_000)}]},
     "tools": {"tools": [{"functionDeclarations": [TOOL] * 50_000}]},
     "pictures": {"messages": [], "images": [""] * 50_000},

@@ -161,6 +161,19 @@ def test_overdrawn_by_no_more_than_requests_used_beyond_their_holds(
     assert promised(path) == (130, 0)
 
 
+def test_what_lies_free_is_held_by_nobody(store: SqliteStore) -> None:
+    bound = budget(100)
+
+    async def run() -> None:
+        door = Door(store)
+        assert await spend(door, [(bound, 60)], cost=40) is None
+        shortage = await spend(door, [(bound, 70)], cost=1)
+        assert shortage is not None
+        assert (shortage.used, shortage.held) == (40, 0)
+
+    asyncio.run(run())
+
+
 def test_a_failed_commit_leaves_neither_charge_nor_hold(store: SqliteStore, path: Path) -> None:
     async def run() -> None:
         door = Door(store)

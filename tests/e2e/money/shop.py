@@ -23,7 +23,7 @@ ASK: Final[Mapping[str, JSON]] = {
     "messages": [{"role": "user", "content": "hello"}],
 }
 STREAM: Final[Mapping[str, JSON]] = {**ASK, "stream": True}
-SLOW_S: Final = 0.4
+SLOW_S: Final = 0.3
 """How long the provider thinks: so many requests are under way at once."""
 
 

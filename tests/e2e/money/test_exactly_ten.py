@@ -1,7 +1,7 @@
 """200 requests at once against a budget for 10: exactly 10 go through, whatever bounds them, with
 one gateway and with four over one store.
 
-The provider takes half a second, so that all are under way before the first has been settled.
+The provider takes a while, so that all are under way before the first has been settled.
 """
 
 from __future__ import annotations
