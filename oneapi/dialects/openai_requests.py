@@ -6,6 +6,7 @@ here pass untouched, unknown ones included: judging them is the provider's part.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -89,6 +90,9 @@ WATCHED: Final = frozenset(
 """Members that decide about a request: doubled ones are refused."""
 
 MAX_N = 128
+MANY = 64 * 1024
+"""Bytes of an array of prompts from which they are not told apart one by one."""
+_PROMPTS: Final = re.compile(rb'\[\s*(["\[])')
 MAX_MODEL = 256
 MAX_TOKENS = 2**30
 
@@ -150,9 +154,20 @@ def _answers(operation: Operation, members: Mapping[str, Raw]) -> int:
     n = _integer(members, "n", least=1, most=MAX_N) or 1
     if operation.name != "completions":
         return n
-    prompts = items(members.get("prompt", b""))  # of texts or tokens; one alone may be tokens
-    several = len(prompts) if prompts and bytes(prompts[0])[:1] in (b'"', b"[") else 1
-    return max(n, _integer(members, "best_of", least=0, most=MAX_N) or 0) * several
+    best_of = _integer(members, "best_of", least=0, most=MAX_N) or 0
+    return max(n, best_of) * _prompts(bytes(members.get("prompt", b"")))
+
+
+def _prompts(raw: bytes) -> int:
+    """How many prompts an array of them holds: texts or arrays of tokens. An array of tokens is one
+    prompt. Of a long array it is told how many there are at most.
+    """
+    found = _PROMPTS.match(raw)
+    if found is None:
+        return 1
+    if len(raw) < MANY:
+        return max(len(items(raw)), 1)
+    return raw.count(b'"') // 2 if found[1] == b'"' else raw.count(b"[") - 1
 
 
 def edit_request(

@@ -8,6 +8,7 @@ a usage, an error or the end. https://platform.openai.com/docs/api-reference/cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from oneapi import estimate
 from oneapi.dialects.openai_errors import describe, scrub
@@ -75,6 +76,7 @@ class StreamTap:
         self._tail = b""
         self._finished = False
         self._images = 0
+        self.picture = ("", "")  # size and quality of the last one that was made
 
     @property
     def pending(self) -> bytes:
@@ -185,6 +187,9 @@ class StreamTap:
         if self.error is None:
             self.error = error_of(value)
         self._finished = self._finished or finish_of(value) is not None
+        kind = value.get("type")
+        if isinstance(kind, str) and kind.startswith("image_") and kind.endswith(".completed"):
+            self._pictured(value)
         if b'"usage"' not in data:
             return False
         usage = self._usage_of(value, data)
@@ -195,6 +200,16 @@ class StreamTap:
         more = any(value.get(name) for name in _CONTENT & value.keys())
         return not more and isinstance(value.get("usage"), dict)
 
+    def _pictured(self, value: dict[str, JSON]) -> None:
+        """One more picture is made, whether its event says what it used or not."""
+        self._images += 1
+        self.usage = replace(self.usage or Usage(), images=self._images)
+        size, quality = value.get("size"), value.get("quality")
+        self.picture = (
+            size if isinstance(size, str) else "",
+            quality if isinstance(quality, str) else "",
+        )
+
     def _usage_of(self, value: JSON, data: bytes) -> Usage | None:
         try:
             usage = usage_in(members(data), output_excludes_reasoning=self._excludes)
@@ -204,7 +219,6 @@ class StreamTap:
         if usage is None or not isinstance(kind, str):
             return usage
         if kind.startswith("image_"):
-            self._images += kind.endswith(".completed")
             usage.images = self._images
         return spoken(usage) if kind.startswith("speech.") else usage
 
@@ -290,6 +304,7 @@ def _first_marked(block: bytes) -> int:
     tail = max(0, len(block) - _TAIL)
     marks = (
         block.find(b'_tokens":'),
+        block.find(b'.completed"'),  # a picture is made
         block.find(b"data: [DONE]") if tail else -1,
         block.find(b"[DONE]", tail),
         _set(block, b'"error":', tail),

@@ -7,7 +7,7 @@ those of other vendors that are public; `families.toml` says how that was measur
 
 from oneapi.estimate.counter import Counter, counter, message_tokens
 from oneapi.estimate.families import DEFAULT, Family, bare, families, family, family_of
-from oneapi.estimate.media import USUAL, MediaRule, Medium, image_size, kind_of
+from oneapi.estimate.media import USUAL, MediaRule, Medium, image_size, kind_of, sound_ms
 from oneapi.estimate.request import at_most
 from oneapi.estimate.text import SAMPLE, tokens
 
@@ -28,5 +28,6 @@ __all__ = [
     "image_size",
     "kind_of",
     "message_tokens",
+    "sound_ms",
     "tokens",
 ]

@@ -242,6 +242,18 @@ def _seconds(medium: Medium, size: int) -> float:
     return size / _SOUND_BYTES
 
 
+def sound_ms(head: bytes, size: int) -> int:
+    """Milliseconds of sound in an upload of so many bytes, about: a WAV whose beginning stands in
+    `head` says how many bytes a second are, of others the size tells.
+    """
+    at = head.find(b"RIFF")
+    rate = _SOUND_BYTES
+    if at >= 0 and head[at + 8 : at + 12] == b"WAVE" and len(head) >= at + 32:
+        (told,) = struct.unpack("<I", head[at + 28 : at + 32])
+        rate = told if told >= 1_000 else rate
+    return size * 1000 // rate
+
+
 def _pages(data: str, size: int) -> int:
     if not size:
         return _UNKNOWN_PAGES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from oneapi.dialects.base import Tap
+from oneapi.dialects.openai_stream import StreamTap
 from oneapi.errors import ApiError
 from oneapi.gateway.answering import Answering, content_type, rest_of
 from oneapi.gateway.failures import WORDS, carrier_failure, error_inside, failure
@@ -160,6 +161,10 @@ class ByteLane:
             words = WORDS[broke.reason if broke is not None else "closed"]
             error = ApiError(502, words, code="upstream_broke", kind="upstream_error")
             return await client.finish(tail + job.dialect.stream_error(error, job.meter.request_id))
+        if isinstance(tap, StreamTap):
+            size, quality = tap.picture
+            was = job.meter.variant
+            job.meter.variant = (size or was[0], quality or was[1])
         code = "upstream_error" if tap.error is not None else ""
         await self._answering.settle(job, reply.status, "complete", code)
         await client.finish(tail)

@@ -52,8 +52,14 @@ _MEDIA: Final = re.compile(
     rb'"(?:input_)?(?:image|file|audio|video|document)s?(?:_url|_data|_uri|_id|Uri)?"'
     rb'|"(?:inline|file)_?[dD]ata"'
 )
+_SEARCHING: Final = (
+    b'"tools"',
+    b'"web_search_options"',
+    b'"search_parameters"',
+    b'"enable_search"',
+)
 _MARKS: Final = (b"image", b"file", b"audio", b"video", b"document", b"inline")
-_RICH: Final = (b'"tools"', b"cache", b"AUDIO", *_MARKS)
+_RICH: Final = (b'"tools"', b"cache", b"AUDIO", b"search_", b"enable_search", *_MARKS)
 
 
 def prices_of(job: Job, targets: Iterable[Target]) -> list[Price | None]:
@@ -140,18 +146,25 @@ def _chat(job: Job, targets: Sequence[Target]) -> Demand:
         answers=answers,
         reads=_reads(raw),
         writes=writes,
-        searches=SEARCHES if b"search" in raw and b'"tools"' in raw else 0,
+        searches=SEARCHES if _searches(raw) else 0,
     )
 
 
 def _is_plain(raw: bytes) -> bool:
-    """Whether nothing in it can be a picture, a sound, a document, a cached part or a tool, by
-    which it would cost more than its text.
+    """Whether nothing in it can be a picture, a sound, a document, a cached part, a tool or a
+    search, by which it would cost more than its text.
     """
     for mark in _RICH:  # no regex: one for all of them takes ten times as long
         if mark in raw:
             return False
     return True
+
+
+def _searches(raw: bytes) -> bool:
+    """Whether the provider may search: by a tool (`google_search`, `googleSearch`), or an option of
+    its own.
+    """
+    return b"earch" in raw and any(name in raw for name in _SEARCHING)
 
 
 def output_limit(job: Job, targets: Sequence[Target]) -> int:

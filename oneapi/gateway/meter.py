@@ -38,6 +38,8 @@ CHAT = "chat"
 UNPRICED = "unpriced"
 COUNTING = "count_tokens"
 """An endpoint that uses nothing, whatever a request costs."""
+HEARD_TOKENS = 10
+"""Tokens of a second of sound, as OpenAI counts."""
 SLACK = 8
 """Tokens of an answer below which a provider that counted none of a whole one is believed."""
 UNSERVED = frozenset({"refused", "failed", "cancelled"})
@@ -85,6 +87,7 @@ class Meter:
     answer: bytes = b""  # a whole answer, likewise
     usage: Usage | None = None
     tap: Measured | None = None
+    heard_ms: int = 0  # of sound that was uploaded, about
     variant: tuple[str, str] = ("", "")  # size and quality of pictures that are to be made
     settled: bool = False
     left: bool = False  # the client is gone, the provider's answer was read all the same
@@ -189,9 +192,22 @@ class Meter:
         if operation.task == SPEECH:
             asked = parse_usage(operation, self.request)
             return (asked, "upstream") if asked is not None else (Usage(), "none")
+        if self.heard_ms:
+            return self._heard(), "estimated"
         if operation.task not in ESTIMATED and operation.name != "edits":
             return Usage(), "none"
         return Usage(input=self.input_estimate(), output=self._output_estimate()), "estimated"
+
+    def _heard(self) -> Usage:
+        """What was heard where nothing told it: its length, or where tokens of sound are priced,
+        those and the transcript's.
+        """
+        price = self.target.price if self.target is not None else None
+        if price is None or price.rule.rates.second:
+            return Usage(audio_ms=self.heard_ms)
+        heard = -(-self.heard_ms * HEARD_TOKENS // 1000)
+        text = self.answer.decode("utf-8", "replace")
+        return Usage(audio_in=heard, output=self.counter.tokens(text))
 
     def _completed(self, usage: Usage, *, ended: bool) -> Usage:
         """The provider's count with what it lacks: some count the prompt alone, or tell at a

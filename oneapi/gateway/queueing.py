@@ -82,6 +82,18 @@ class Limiter:
         entry = self.tokens.add(now, tokens) if limits.tpm else None
         return Seat(self, limits, request, entry)
 
+    def seat(self, limits: Limits, tokens: int, now: float) -> Seat | None:
+        """What `full` and `take` give where the request fits and nobody waits; else None. At half
+        their price, for nearly every request goes this way.
+        """
+        if self._queue or (limits.concurrency and self.running >= limits.concurrency):
+            return None
+        if limits.rpm and not self.requests.fits(now, 1, limits.rpm):
+            return None
+        if limits.tpm and not self.tokens.fits(now, tokens, limits.tpm):
+            return None
+        return self.take(limits, tokens, now)
+
     @property
     def waiting(self) -> int:
         return len(self._queue)
@@ -172,6 +184,11 @@ async def enter(
     line. `turn` is where `wait` has just called the request.
     """
     now = time.monotonic()
+    if len(wanted) == 1:
+        limiter, limits, tokens = wanted[0]
+        seat = limiter.seat(limits, tokens, now)
+        if seat is not None:
+            return [seat]
     ends = now + queue_s
     while True:
         found = blocked(wanted, now, turn)

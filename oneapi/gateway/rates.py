@@ -77,6 +77,13 @@ class Window:
             grain.amount += more
             entry.amount = amount
 
+    def fits(self, now: float, wanted: int, limit: int) -> bool:
+        """Whether `frees_in` is 0."""
+        grains = self._grains
+        if grains and grains[0].at <= now - SPAN_S:
+            self.total(now)
+        return self._total + wanted <= limit
+
     def frees_in(self, now: float, wanted: int, limit: int) -> float:
         """Seconds until `wanted` more fits; 0 now, `NEVER` where it is above the limit itself."""
         over = self.total(now) + wanted - limit

@@ -168,9 +168,9 @@ class Price:
         counts = _COUNTS(usage)
         rates, multipliers = self._at(counts)
         total = rates.request * _MILLION
-        for count, rate in zip(counts, multipliers, strict=True):
-            if count > 0 and rate:
-                total += (count if count < MOST_UNITS else MOST_UNITS) * rate
+        for place, count in enumerate(counts):
+            if count > 0:  # most are 0; looking at them first saves a microsecond of three
+                total += (count if count < MOST_UNITS else MOST_UNITS) * multipliers[place]
         return min(-(-total * self.ratio // _DIVISOR), MOST_NANOUSD)
 
     def paid(self, nanousd: int) -> int:

@@ -12,7 +12,8 @@ from oneapi.dialects import registry
 from oneapi.dialects.base import Operation, Stamp
 from oneapi.dialects.openai_requests import peek_form
 from oneapi.errors import ApiError
-from oneapi.gateway.bodies import Body, JsonBody
+from oneapi.estimate import sound_ms
+from oneapi.gateway.bodies import Body, FormBody, JsonBody, StreamedForm
 from oneapi.gateway.books import written
 from oneapi.gateway.gateway import Gateway
 from oneapi.gateway.identify import Identity
@@ -28,6 +29,10 @@ from oneapi.ir import Envelope
 from oneapi.web.body import read_form, read_json
 from oneapi.web.endpoint import JSON_HEAD, OPENAI, Endpoint
 from oneapi.web.exchange import Exchange
+
+HEARD = frozenset({"transcriptions", "translations"})
+HEAD = 16 * 1024
+"""Bytes of a form in which a file begins."""
 
 
 class Relayed(Endpoint):
@@ -144,7 +149,10 @@ class Relayed(Endpoint):
                 whole=self.operation.name in IMAGES,
             )
             meter.variant = (form.fields.get("size", ""), form.fields.get("quality", ""))
-            return peek_form(self.operation, form.fields, form.size), form.body
+            envelope = peek_form(self.operation, form.fields, form.size)
+            if self.operation.name in HEARD:
+                meter.heard_ms = sound_ms(_head(form.body), form.size)
+            return envelope, form.body
         body, members = await read_json(
             exchange, self.dialect, limit=server.max_body, retry=server.retry_body
         )
@@ -155,6 +163,8 @@ class Relayed(Endpoint):
         if self._stream is not None:
             envelope.stream = self._stream
         envelope.size = len(body.raw)
+        if self.operation.name in HEARD:
+            meter.heard_ms = sound_ms(b"", len(body.raw) * 3 // 4)  # as base64
         if self.operation.name in IMAGES:
             meter.variant = variant(members)
         return envelope, body
@@ -186,6 +196,17 @@ class Relayed(Endpoint):
         if targets:
             return targets
         raise _not_served(model, self.name)
+
+
+def _head(body: Body) -> bytes:
+    """The beginning of a form, where a sound file says what it is."""
+    match body:
+        case FormBody():
+            return body.raw[:HEAD]
+        case StreamedForm():
+            return body.head[:HEAD]
+        case _:
+            return b""
 
 
 def stamp(meter: Meter) -> Stamp:

@@ -7,7 +7,7 @@ import pytest
 from oneapi.dialects.openai import OPERATIONS, edit_request, peek, peek_form
 from oneapi.errors import ApiError
 from oneapi.ir import Envelope
-from oneapi.wire.json import JSON, encode, members
+from oneapi.wire.json import JSON, Raw, encode, members
 
 CHAT = OPERATIONS["chat"]
 MESSAGES = [{"role": "user", "content": "1+1=？"}]
@@ -45,6 +45,10 @@ def test_no_limit_in_either_name_is_none() -> None:
         ({"prompt": [[1, 2], [3]], "n": 2}, 4),
         ({"prompt": ["x", "y"], "best_of": 20, "n": 1}, 40),
         ({"prompt": []}, 1),
+        ({"prompt": ["x" * 10] * 20_000}, 20_000),
+        ({"prompt": [[1, 2, 3]] * 20_000}, 20_000),
+        ({"prompt": list(range(50_000))}, 1),
+        ({"prompt": Raw(b"[" + b" " * 70_000 + b'"x","y"]')}, 2),
     ],
 )
 def test_every_prompts_every_answer_is_counted(more: dict[str, JSON], n: int) -> None:

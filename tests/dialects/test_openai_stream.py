@@ -303,6 +303,19 @@ def test_streams_of_other_endpoints_are_metered() -> None:
     assert tap.finished
 
 
+def test_pictures_are_counted_where_nothing_says_what_they_used() -> None:
+    tap = StreamTap()
+    part = b'data: {"type":"image_generation.partial_image","b64_json":"AAAA"}\n\n'
+    made = (
+        b'data: {"type":"image_generation.completed","b64_json":"AAAA",'
+        b'"size":"1536x1024","quality":"high"}\n\n'
+    )
+    tap.feed(part)
+    assert tap.feed(part + made + made) + tap.close() == part + made + made
+    assert tap.usage == Usage(images=2)
+    assert tap.picture == ("1536x1024", "high")
+
+
 def test_the_sample_is_bounded_and_the_estimate_scaled() -> None:
     event = TEXT.replace(b"hi", b" hi")
     tap = StreamTap(sample_bytes=len(event) * 10)

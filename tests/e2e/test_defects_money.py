@@ -32,6 +32,7 @@ import json
 import random
 import socket
 import sqlite3
+import struct
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -459,6 +460,33 @@ def test_a5_what_a_recording_costs_is_its_length_not_its_transcript(world: World
     )
     assert answer.status == 200
     assert world.last("everything")["cost_nanousd"] == 61 * 100_000
+
+
+@pytest.mark.parametrize("told", [{"text": "Hello"}, {"text": "Hello", "duration": -5}, "Hello"])
+def test_a5_a_transcript_that_tells_no_length_costs_what_the_file_is_long(
+    world: World, told: object
+) -> None:
+    seconds, rate = 3, 16_000
+    wav = b"RIFF" + bytes(4) + b"WAVE" + bytes(16) + struct.pack("<I", rate) + bytes(seconds * rate)
+    form = (
+        b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nheard\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        + wav
+        + b"\r\n--b--\r\n"
+    )
+    kind = "text/plain" if isinstance(told, str) else "application/json"
+    body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
+    world.upstream.script = lambda _: Reply(200, (("content-type", kind),), body)
+    answer = world.gateway.request(
+        "POST",
+        "/v1/audio/transcriptions",
+        body=form,
+        headers={"content-type": "multipart/form-data; boundary=b"},
+        key=shop.secret("everything"),
+    )
+    row = world.last("everything")
+    assert (answer.status, row["usage_source"]) == (200, "estimated")
+    assert seconds * 100_000 <= row["cost_nanousd"] <= (seconds + 1) * 100_000
 
 
 def test_a5_an_array_of_moderations_is_not_free(world: World) -> None:

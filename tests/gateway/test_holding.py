@@ -104,6 +104,20 @@ def test_tasks_are_held_in_their_own_units(operation: str, value: object, most: 
         assert getattr(found, bucket) >= getattr(most, bucket)
 
 
+@pytest.mark.parametrize(
+    ("more", "held"),
+    [
+        ({"tools": [{"type": "web_search"}]}, 10),
+        ({"tools": [{"googleSearch": {}}]}, 10),
+        ({"web_search_options": {}}, 10),
+        ({"tools": [{"type": "function", "function": {"name": "add"}}]}, 0),
+        ({"user": "research"}, 0),
+    ],
+)
+def test_searches_of_the_provider_are_held(more: dict[str, object], held: int) -> None:
+    assert bound(chat(**more), [target()]).searches == held
+
+
 def test_sound_is_held_by_the_size_of_its_upload() -> None:
     job = asked("openai-chat", "transcriptions", {"model": "m"}, size=2_000_000)
     assert bound(job, [target()]).audio_ms >= 1_000_000
