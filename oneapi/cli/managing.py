@@ -57,6 +57,8 @@ def opened(config: str | None) -> Iterator[Opened]:
         yield Opened(settings, People(store, lambda: settings))
     finally:
         store.close()
+    with contextlib.suppress(UsageError, OSError):
+        ask_all(config, {"verb": "look"})  # what was changed is in force when the command ends
 
 
 def done(work: Awaitable[T]) -> T:

@@ -110,6 +110,9 @@ class Control:
         match request.get("verb"):
             case "reload":
                 return (await gateway.reload("socket", rerun_commands=True)).as_dict()
+            case "look":
+                await gateway.look()
+                return {"ok": True}
             case "ps":
                 return {"ok": True, "requests": list(gateway.state.in_flight())}
             case "cancel":

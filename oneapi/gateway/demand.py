@@ -77,7 +77,11 @@ def _dearest(buckets: Sequence[str], rates: Rates) -> str:
 
 def cost(demand: Demand, prices: Iterable[Price | None]) -> int:
     """Nano-dollars at the dearest of the prices; nothing where nothing prices it (D26)."""
-    return max([demand.cost(price) for price in prices if price is not None], default=0)
+    dearest = 0
+    for price in prices:
+        if price is not None:
+            dearest = max(dearest, demand.cost(price))
+    return dearest
 
 
 def wants(budgets: Iterable[Budget], demand: Demand, prices: Iterable[Price | None]) -> list[Want]:

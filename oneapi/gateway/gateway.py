@@ -164,6 +164,13 @@ class Gateway:
         except OneApiError as error:  # the next turn tries again
             log.error("invitations are not paid, deletions not cleared up: %s", error)
 
+    async def look(self) -> None:
+        """Take what other processes changed about tokens and users, now rather than soon."""
+        if self.state.roster is not None:
+            changed = await self.state.roster.refresh()
+            if changed is not None:
+                self._heard(changed)
+
     async def reload(self, origin: str, *, rerun_commands: bool = False) -> Outcome:
         """Read, check, build, swap. A file that does not load leaves everything as it is.
 

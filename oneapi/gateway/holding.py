@@ -136,12 +136,11 @@ def _chat(job: Job, targets: Sequence[Target]) -> Demand:
     raw, answers = job.body.text(), max(job.envelope.n, 1)
     if _is_plain(raw):
         return Demand(len(raw), answers * output_limit(job, targets), answers)
-    media = _media(raw)
     writes: tuple[str, ...] = ("output", "reasoning")
     if b'"audio"' in raw or b'"AUDIO"' in raw:
         writes = (*writes, "audio_out")
     return Demand(
-        input=len(raw) + media * MEDIUM,
+        input=longest_input(raw),
         output=answers * output_limit(job, targets),
         answers=answers,
         reads=_reads(raw),
@@ -182,6 +181,13 @@ def output_limit(job: Job, targets: Sequence[Target]) -> int:
     if not asked:
         return model
     return min(asked, model) if known else min(asked, MOST_OUTPUT)
+
+
+def longest_input(raw: bytes) -> int:
+    """Tokens that a request's input can be at most, by a glance: a token is a byte at least, and
+    what is named by an address is more than its name.
+    """
+    return len(raw) + _media(raw) * MEDIUM
 
 
 def _media(raw: bytes) -> int:

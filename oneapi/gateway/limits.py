@@ -17,7 +17,7 @@ from oneapi.gateway.aside import Aside
 from oneapi.gateway.books import unavailable
 from oneapi.gateway.budgets import Limits
 from oneapi.gateway.demand import LEAST_OUTPUT, Demand
-from oneapi.gateway.holding import UNKNOWN, bound, output_limit, prices_of
+from oneapi.gateway.holding import UNKNOWN, bound, longest_input, output_limit, prices_of
 from oneapi.gateway.job import Job
 from oneapi.gateway.queueing import Full, Limiter, Wanted, enter, wait
 from oneapi.gateway.refusals import (
@@ -93,7 +93,9 @@ class Gate:
             await check_input(job, caller.limits)
         if not caller.paced:
             return
-        tokens = await _expected(job) if caller.counts_tokens else 0
+        tokens = 0
+        if caller.counts_tokens:
+            tokens = _glanced(job) or await _expected(job)
         wanted = [self._wanted(job, limits, tokens) for limits in caller.paced]
         found = await enter(wanted, caller.queue_s)
         if isinstance(found, Full):
@@ -271,7 +273,7 @@ def _rate_head(job: Job, paced: Sequence[tuple[Limiter, Limits]]) -> Head:
 async def check_input(job: Job, bounds: Sequence[Limits]) -> None:
     """Raises `ApiError` 400 where the input is longer than one of the limits allows."""
     most = min((limits.max_input for limits in bounds if limits.max_input), default=0)
-    if not most or len(job.body.text()) <= most:  # a token is a byte at least
+    if not most or longest_input(job.body.text()) <= most:
         return
     counted = await estimate(job)
     for limits in bounds:
@@ -295,9 +297,13 @@ async def _counted(job: Job, need: Demand) -> Demand:
 
 async def _expected(job: Job) -> int:
     """Tokens that a rate counts until it is known better: a glance for short bodies."""
+    return _glanced(job) or await estimate(job) + _output(job)
+
+
+def _glanced(job: Job) -> int:
+    """The same without waiting, 0 where it has to be estimated or is nothing."""
     size = len(job.body.text())
-    tokens = size // BYTES_A_TOKEN if size < LONG else await estimate(job)
-    return tokens + _output(job)
+    return size // BYTES_A_TOKEN + _output(job) if size < LONG else 0
 
 
 def _output(job: Job) -> int:

@@ -48,10 +48,11 @@ Sums: TypeAlias = dict[tuple[BudgetId, int], int]
 
 class Bounded:
     """An account that some configuration bounds, ready to be charged. `amount` is what a record
-    adds to it, the same as SQL makes of it (`tables_logs`).
+    adds to it, the same as SQL makes of it (`tables_logs`); from `begin` to before `end` is the
+    bucket that was last asked for.
     """
 
-    __slots__ = ("_begin", "_end", "_granule_ms", "_period", "_zone", "amount", "id", "since_ms")
+    __slots__ = ("_granule_ms", "_period", "_zone", "amount", "begin", "end", "id", "since_ms")
 
     def __init__(self, kept: Kept) -> None:
         self.id: BudgetId = kept.id
@@ -60,20 +61,20 @@ class Bounded:
         self._period: Period = kept.account.period
         self._granule_ms = self._period.granule_ms if self._period.kind == "rolling" else 0
         self._zone: tzinfo = kept.zone
-        self._begin, self._end = (0, spending.MOST) if self._period.kind == "total" else (0, 0)
+        self.begin, self.end = (0, spending.MOST) if self._period.kind == "total" else (0, 0)
 
     def bucket(self, time_ms: int) -> int:
         """Where a request of that time counts."""
-        if self._begin <= time_ms < self._end:
-            return self._begin
+        if self.begin <= time_ms < self.end:
+            return self.begin
         granule_ms = self._granule_ms
         if granule_ms:
-            self._begin = time_ms - time_ms % granule_ms
-            self._end = self._begin + granule_ms
+            self.begin = time_ms - time_ms % granule_ms
+            self.end = self.begin + granule_ms
         else:
-            self._begin = self._period.bucket(time_ms, self._zone)
-            self._end = self._period.ends(time_ms, self._zone)
-        return self._begin
+            self.begin = self._period.bucket(time_ms, self._zone)
+            self.end = self._period.ends(time_ms, self._zone)
+        return self.begin
 
 
 def _amount(account: Account) -> Callable[[Row], int]:
@@ -208,11 +209,15 @@ def _add_totals(added: Added, row: Row) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a record adds to: totals, those of them that may be leased, and bounded accounts."""
+    """What a record of the time from `since_ms` to before `until_ms` adds to: totals, those of them
+    that may be leased, and bounded accounts, each with its bucket and what is added to it.
+    """
 
     totals: tuple[tuple[str, NameId], ...]
     leased: tuple[BudgetId, ...]
-    bounded: tuple[Bounded, ...]
+    bounded: tuple[tuple[tuple[BudgetId, int], Callable[[Row], int]], ...]
+    since_ms: int
+    until_ms: int
 
 
 class Charges:
@@ -236,38 +241,40 @@ class Charges:
         somebody hears of it.
         """
         ids = _IDS(row)
-        plan = self._plans.get(ids) or self._planned(ids, row)
-        told: list[tuple[BudgetId, int]] = []
         cost, time_ms = _cost(row), _number(row[0]) >> ID_SHIFT
+        plan = self._plans.get(ids)
+        if plan is None or not plan.since_ms <= time_ms < plan.until_ms:
+            plan = self._planned(ids, row, time_ms)
+        told: list[tuple[BudgetId, int]] = []
         if cost:
             totals = self.added.totals
             for total in plan.totals:
                 totals[total] = totals.get(total, 0) + cost
             told += [(budget_id, cost) for budget_id in plan.leased]
         sums = self.added.bounded
-        for bounded in plan.bounded:
-            amount = cost if bounded.amount is _cost else bounded.amount(row)
+        for key, amount_of in plan.bounded:
+            amount = cost if amount_of is _cost else amount_of(row)
             if amount:
-                bucket = bounded.bucket(time_ms)
-                if bucket >= bounded.since_ms:
-                    key = (bounded.id, bucket)
-                    sums[key] = sums.get(key, 0) + amount
-                    told.append((bounded.id, amount))
+                sums[key] = sums.get(key, 0) + amount
+                told.append((key[0], amount))
         if not tell:
             return ()
         for budget_id, amount in told:
             self._told[budget_id] = self._told.get(budget_id, 0) + amount
         return tuple(told)
 
-    def _planned(self, ids: tuple[object, ...], row: Row) -> _Plan:
+    def _planned(self, ids: tuple[object, ...], row: Row, time_ms: int) -> _Plan:
         """What records of these names add to, looked up once: it halves the ten microseconds that
         the writer's thread takes to charge one.
         """
+        found = [(b, b.bucket(time_ms)) for b in _of_names(self.known, row)]
         totals = [(scope, name) for p, scope in _TOTALS if isinstance(name := row[p], int)]
         plan = _Plan(
             totals=tuple(totals),
             leased=tuple(self.total_ids[key] for key in totals if key in self.total_ids),
-            bounded=_of_names(self.known, row),
+            bounded=tuple(((b.id, at), b.amount) for b, at in found if at >= b.since_ms),
+            since_ms=max((b.begin for b, _ in found), default=0),
+            until_ms=min((b.end for b, _ in found), default=spending.MOST),
         )
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()

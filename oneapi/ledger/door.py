@@ -115,7 +115,7 @@ class Door:
             self.open_permits -= 1
 
     def _landed(self, permit: Permit | None, record: Record, error: StoreError | None) -> None:
-        if error is None:
-            self._book.spend(record)
         if permit is not None:
             self._book.release(permit)
+        if error is None:  # after its hold ended: what is missing now, others hold
+            self._book.spend(record)

@@ -67,6 +67,7 @@ class LeaseBook:
         self._asks: deque[_Ask] = deque()
         self._renew: dict[Account, tuple[Budget, int, int]] = {}  # budget, amount, arrived
         self._short: frozenset[int] = frozenset()
+        self._overdrawn: set[int] = set()
         self._promise = False
         self._turning = False
         self._due = False
@@ -149,7 +150,8 @@ class LeaseBook:
             lease = self._by_id.get(budget_id)
             if lease is not None:
                 lease.spent += amount
-                if lease.amount < lease.spent:  # more than was held: others must hear of it
+                if lease.free < 0:  # more than was held: others must hear of it
+                    self._overdrawn.add(budget_id)
                     self._sync = True
                     self._soon()
 
@@ -271,8 +273,9 @@ class LeaseBook:
             return None
         held = {a: lease.held for a in accounts if (lease := self._leases.get(a)) is not None}
         turn = Turn(
-            self._zone, _now_ms(), [ask.asked for ask in asks], renew, held, back, tight, self._reap
-        )
+            self._zone, _now_ms(), [ask.asked for ask in asks], renew, held, back, tight,
+            self._overdraft(), self._reap,
+        )  # fmt: skip
         self._renew.clear()
         self._promise = self._sync = self._reap = False
         return turn
@@ -290,6 +293,12 @@ class LeaseBook:
                     self._take_back(lease, back)
                     self._forget(lease)
         return back
+
+    def _overdraft(self) -> dict[int, tuple[int, int]]:
+        """What is held and spent of leases that are too small for it."""
+        ids, self._overdrawn = self._overdrawn, set()
+        leases = (lease for id_ in ids if (lease := self._by_id.get(id_)) is not None)
+        return {lease.budget_id: (lease.held, lease.spent) for lease in leases if lease.free < 0}
 
     def _take_back(self, lease: Lease, back: dict[int, int]) -> None:
         free = lease.free
@@ -320,6 +329,7 @@ class LeaseBook:
             lease = self._by_id.get(budget_id)
             if lease is not None:
                 lease.amount = amount
+                self._note_overdraft(lease)
         for grant in turned.grants:
             self._granted(grant)
         self._serve(asks, turned.answers)
@@ -341,6 +351,13 @@ class LeaseBook:
         lease.since_ms, lease.low = grant.since_ms, grant.low
         if grant.short:
             self._short |= {grant.budget_id}
+        self._note_overdraft(lease)
+
+    def _note_overdraft(self, lease: Lease) -> None:
+        """At the next look the ledger hears of what was held or spent while it was asked."""
+        if lease.free < 0:
+            self._overdrawn.add(lease.budget_id)
+            self._sync = True
 
     def _serve(self, asks: Sequence[_Ask], answers: Sequence[Answer]) -> None:
         """Hand out what came, in the order of arrival; who gets nothing may ask again."""
@@ -388,6 +405,9 @@ class LeaseBook:
             lease = self._by_id.get(budget_id)
             if lease is not None:
                 lease.amount += amount
+        if turn.overdrawn:
+            self._overdrawn.update(turn.overdrawn)
+            self._sync = True
         for ask in asks:
             self._drop(ask)
             if not ask.done.done():

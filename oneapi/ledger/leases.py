@@ -44,7 +44,8 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a process asks of the ledger. `held` is what its open permits hold of the accounts that
-    are asked for; `back` is what it gives back, by budget; `tight` are budgets known to be short.
+    are asked for; `back` is what it gives back, by budget; `tight` are budgets known to be short;
+    `overdrawn` are those whose lease is smaller than what is held and spent of it, with both.
     """
 
     zone: tzinfo
@@ -54,6 +55,7 @@ class Turn:
     held: Mapping[Account, int] = field(default_factory=dict)
     back: Mapping[BudgetId, int] = field(default_factory=dict)
     tight: frozenset[BudgetId] = frozenset()
+    overdrawn: Mapping[BudgetId, tuple[int, int]] = field(default_factory=dict)
     reap: bool = False
 
 
@@ -138,7 +140,7 @@ def turn(db: Database, path: Path, charges: Charges, asked: Turn) -> Turned:
     flush = charging.flush(db, charges, asked.now_ms)
     work = _Work(db, charges.number, asked, flush)
     dead = reaping.reap(db, path, charges.number, flush.known, asked.now_ms) if asked.reap else []
-    amounts = work.give_back()
+    amounts = {**work.cover(), **work.give_back()}
     answers = [work.answer(ask) for ask in asked.asks]
     for ask in asked.renew:
         work.renew(ask)
@@ -157,8 +159,27 @@ class _Work:
         self._number = number
         self._asked = asked
         self._known: Index = flush.known
+        self._told = flush.told
         self._slices: dict[Account, _Slice] = {}
         self.opened = False
+
+    def cover(self) -> dict[BudgetId, int]:
+        """Lease what is held, whatever the limit, where records used more than was held for them:
+        what they used is spent, and the holds of others are held all the same.
+        """
+        amounts: dict[BudgetId, int] = {}
+        for budget_id, (held, spent) in self._asked.overdrawn.items():
+            # Committed since the process asked: these records' holds are among what is held.
+            since = self._told.get(budget_id, 0) - spent
+            amount = min(held - max(since, 0), spending.MOST)
+            if amount > 0:
+                amounts[budget_id] = self._db.execute(
+                    "INSERT INTO leases (budget_id, process_id, amount, promised_ms)"
+                    " VALUES (?, ?, ?, 0) ON CONFLICT (budget_id, process_id)"
+                    " DO UPDATE SET amount = max(amount, excluded.amount) RETURNING amount",
+                    (budget_id, self._number, amount),
+                ).fetchone()[0]
+        return amounts
 
     def give_back(self) -> dict[BudgetId, int]:
         """Give back what is idle, and promise more of it for budgets that are short."""

@@ -246,6 +246,19 @@ def test_a_long_input_is_counted_only_where_it_may_be_too_long(tmp_path: Path) -
     asking.store.close()
 
 
+def test_pictures_by_address_are_longer_than_their_names(tmp_path: Path) -> None:
+    asking = Asking(tmp_path, BASE)
+    part = b'{"type":"image_url","image_url":{"url":"https://x/y.png"}}'
+    asking.raw = b'{"messages":[{"role":"user","content":[%b]}]}' % b",".join([part] * 20)
+
+    async def work() -> None:
+        with pytest.raises(ApiError, match="2000 tokens of input"):
+            await check_input(asking.job(), [Limits("user", "u", max_input=2000)])
+
+    asyncio.run(work())
+    asking.store.close()
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [
