@@ -59,7 +59,11 @@ _SEARCHING: Final = (
     b'"enable_search"',
 )
 _MARKS: Final = (b"image", b"file", b"audio", b"video", b"document", b"inline")
-_RICH: Final = (b'"tools"', b"cache", b"AUDIO", b"search_", b"enable_search", *_MARKS)
+_RICH: Final = re.compile(
+    b"|".join((b'"tools"', b"cache", b"AUDIO", b"search_", b"enable_search", *_MARKS))
+)
+"""What has none of them can cost no more than its text. One look for all: an `in` for each of them
+takes twice as long where a body is short."""
 
 
 def prices_of(job: Job, targets: Iterable[Target]) -> list[Price | None]:
@@ -134,7 +138,7 @@ def _heard(size: int) -> Demand:
 
 def _chat(job: Job, targets: Sequence[Target]) -> Demand:
     raw, answers = job.body.text(), max(job.envelope.n, 1)
-    if _is_plain(raw):
+    if not _RICH.search(raw):
         return Demand(len(raw), answers * output_limit(job, targets), answers)
     writes: tuple[str, ...] = ("output", "reasoning")
     if b'"audio"' in raw or b'"AUDIO"' in raw:
@@ -147,16 +151,6 @@ def _chat(job: Job, targets: Sequence[Target]) -> Demand:
         writes=writes,
         searches=SEARCHES if _searches(raw) else 0,
     )
-
-
-def _is_plain(raw: bytes) -> bool:
-    """Whether nothing in it can be a picture, a sound, a document, a cached part, a tool or a
-    search, by which it would cost more than its text.
-    """
-    for mark in _RICH:  # no regex: one for all of them takes ten times as long
-        if mark in raw:
-            return False
-    return True
 
 
 def _searches(raw: bytes) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from oneapi.errors import ApiError, StoreError
 from oneapi.gateway import demand as demands
 from oneapi.gateway.aside import Aside
+from oneapi.gateway.bodies import JsonBody
 from oneapi.gateway.books import unavailable
 from oneapi.gateway.budgets import Limits
 from oneapi.gateway.demand import LEAST_OUTPUT, Demand
@@ -23,6 +24,7 @@ from oneapi.gateway.queueing import Full, Limiter, Wanted, enter, wait
 from oneapi.gateway.refusals import (
     Head,
     admitted_head,
+    dearer,
     largest,
     no_room,
     rate_head,
@@ -34,13 +36,20 @@ from oneapi.gateway.refusals import (
 from oneapi.gateway.snapshot import Target
 from oneapi.ledger.accounts import Budget
 from oneapi.ledger.door import Door, Shortage, Want
-from oneapi.ledger.prices import Price
+from oneapi.ledger.prices import Price, Rates
 
 GUESSED_OUTPUT = 1_024
 """Tokens of an answer without a limit of its own, as a rate counts it until it is known."""
 BYTES_A_TOKEN = 4
 ANTHROPIC = "anthropic"
 """The dialect whose libraries look for other headers."""
+DEARER = (("service_tier", b'"priority"'), ("service_tier", b'"fast"'), ("speed", b'"fast"'))
+"""Members by which requests ask for a tier at a multiple of the list's price.
+https://platform.openai.com/docs/guides/priority-processing,
+https://platform.claude.com/docs/en/build-with-claude/fast-mode (read 2026-11-24).
+"""
+TIERS = frozenset(name for name, _ in DEARER)
+FREE = Rates()
 LONG = 64 * 1024
 """Bytes of a body from which its tokens are estimated for rates: it may hold pictures."""
 
@@ -65,6 +74,7 @@ class Gate:
         assert caller is not None
         if snapshot.settings.site.unpriced == "reject" and job.operation.name != UNKNOWN:
             targets = _priced(job, targets)
+        targets = _at_list_price(job, targets)
         meter.permit = self._door.permit()
         told = len(job.head)
         if caller.limits:
@@ -317,6 +327,31 @@ def _priced(job: Job, targets: Targets) -> Targets:
     if targets and not found:
         raise unpriced(job.envelope.model)
     return found
+
+
+def _at_list_price(job: Job, targets: Targets) -> Targets:
+    """Those of the targets that charge a request at the prices of the lists: a dearer tier that it
+    asks for is priced nowhere, and is never free (D24).
+    """
+    body = job.body
+    if not isinstance(body, JsonBody) or TIERS.isdisjoint(body.members):
+        return targets
+    asked = [n for n, word in DEARER if n in body.members and bytes(body.members[n]) == word]
+    if not asked:
+        return targets
+    found = tuple(t for t in targets if not (t.price is not None and _passes_on(t, asked[0])))
+    if targets and not found:
+        raise dearer(asked[0])
+    return found
+
+
+def _passes_on(target: Target, name: str) -> bool:
+    """Whether a channel that costs something would be asked for a dearer tier."""
+    if name in target.channel.drop or name in target.channel.set:
+        return False
+    if target.price is None or target.price.rule.rates == FREE:
+        return False
+    return target.lane.native or name in target.lane.hints.options.get("accepts", ())
 
 
 def earliest(job: Job, found: Sequence[tuple[Target, Full | Shortage]]) -> ApiError:

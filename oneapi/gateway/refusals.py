@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
 from typing import Final
 
 from oneapi.config.schema import Site
@@ -20,8 +19,8 @@ from oneapi.gateway.budgets import Limits
 from oneapi.gateway.queueing import Full, Limiter
 from oneapi.gateway.rates import NEVER, SPAN_S
 from oneapi.ledger.accounts import Account, Budget, Period
+from oneapi.ledger.amounts import show
 from oneapi.ledger.door import Shortage
-from oneapi.ledger.prices import NANO
 
 RATE: Final = "rate_limit_exceeded"
 QUOTA: Final = "insufficient_quota"
@@ -148,6 +147,18 @@ def unpriced(model: str) -> ApiError:
     )
 
 
+def dearer(name: str) -> ApiError:
+    """A tier that costs a multiple of what the lists say."""
+    return ApiError(
+        403,
+        f"the tier that `{name}` asks for is priced by no list here: leave it out, or ask the "
+        "operator, whose channel may drop it",
+        code="tier_not_priced",
+        kind="permission_error",
+        param=name,
+    )
+
+
 def retry(wait_s: float) -> dict[str, str]:
     """When to try again: rounded up, so that whoever heeds it is not too early."""
     return {
@@ -161,11 +172,7 @@ def amount(value: int, unit: str, site: Site) -> str:
     """So much of an account's unit, in words."""
     if unit != "nanousd":
         return f"{value} {_UNITS[unit]}"
-    if site.currency == "points":
-        return f"{Decimal(value) * site.points_per_usd / NANO:.0f} points"
-    shown = f"{Decimal(value) / NANO:.6f}".rstrip("0")
-    whole, _, rest = shown.partition(".")
-    return f"${whole}.{rest:0<2}"
+    return show(value, site.currency, site.points_per_usd)
 
 
 def moment(time_ms: int, zone: tzinfo) -> str:

@@ -173,12 +173,14 @@ class _Work:
             since = self._told.get(budget_id, 0) - spent
             amount = min(held - max(since, 0), spending.MOST)
             if amount > 0:
-                amounts[budget_id] = self._db.execute(
+                row = self._db.execute(
                     "INSERT INTO leases (budget_id, process_id, amount, promised_ms)"
-                    " VALUES (?, ?, ?, 0) ON CONFLICT (budget_id, process_id)"
+                    " SELECT id, ?, ?, 0 FROM budgets WHERE id = ?"
+                    " ON CONFLICT (budget_id, process_id)"
                     " DO UPDATE SET amount = max(amount, excluded.amount) RETURNING amount",
-                    (budget_id, self._number, amount),
-                ).fetchone()[0]
+                    (self._number, amount, budget_id),
+                ).fetchone()
+                amounts[budget_id] = row[0] if row is not None else 0
         return amounts
 
     def give_back(self) -> dict[BudgetId, int]:

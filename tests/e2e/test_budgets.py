@@ -442,10 +442,21 @@ def test_models_without_a_price_are_refused_where_the_operator_says_so(
     assert asked(strict, "any").status == 200
 
 
+@pytest.mark.parametrize("member", [{"service_tier": "priority"}, {"speed": "fast"}])
+def test_a_tier_that_no_list_prices_is_refused_where_it_would_cost(
+    running: Running, member: dict[str, str]
+) -> None:
+    refused = asked(running, "any", **member)
+    assert refused.status == 403
+    assert error(refused)["code"] == "tier_not_priced"
+    assert asked(running, "any", service_tier="default").status == 200
+    assert asked(running, "any", "free", **member).status == 200  # which nothing prices at all
+
+
 def test_amounts_are_told_in_points_where_the_operator_counts_in_them(strict: Running) -> None:
     refused = asked(strict, "poor", "each")
-    assert "(1000 points in all)" in error(refused)["message"]
-    assert "may take 5000 points" in error(refused)["message"]
+    assert "(1,000 points in all)" in error(refused)["message"]
+    assert "may take 5,000 points" in error(refused)["message"]
 
 
 def test_a_budget_counts_on_after_a_restart(upstream: Upstream, tmp_path: Path) -> None:

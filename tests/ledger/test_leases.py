@@ -161,6 +161,48 @@ def test_overdrawn_by_no_more_than_requests_used_beyond_their_holds(
     assert promised(path) == (130, 0)
 
 
+def test_what_is_held_stays_leased_where_a_record_used_more_than_was_held_for_it(
+    store: SqliteStore, path: Path
+) -> None:
+    other = SqliteStore(path)
+    other.open()
+
+    async def run() -> tuple[Permit | None, Permit | None]:
+        door, elsewhere = Door(store), Door(other)
+        for _ in range(46):
+            assert await held(door, [(budget(300), 5)]) is not None
+        await door.settle(None, a_request(1))  # nothing was held for it
+        await settled(door, lambda: promised(path) == (1, 230))
+        return await held(elsewhere, [(budget(300), 70)]), await held(elsewhere, [(budget(300), 69)])
+
+    too_much, fits = asyncio.run(run())
+    assert too_much is None
+    assert fits is not None
+    other.close()
+
+
+def test_an_overdraft_is_covered_once_though_records_land_meanwhile(
+    store: SqliteStore, path: Path
+) -> None:
+    bound = budget(300)
+
+    async def run() -> None:
+        door = Door(store)
+        open_ = [await held(door, [(bound, 50)]) for _ in range(4)]
+        await asyncio.gather(
+            door.settle(None, a_request(7)),
+            door.settle(open_[0], a_request(60)),
+            door.tick(),
+            door.settle(open_[1], a_request(20)),
+        )
+        await settled(door, lambda: promised(path)[0] == 87)
+        await settled(door, lambda: promised(path)[1] >= 100)
+        assert promised(path)[1] <= 130, "what was not used of a hold, and no more, is free"
+        assert door.remaining(bound, id_time_ms(new_id())) == 300 - 87 - 100
+
+    asyncio.run(run())
+
+
 def test_what_lies_free_is_held_by_nobody(store: SqliteStore) -> None:
     bound = budget(100)
 
