@@ -27,6 +27,7 @@ class Names:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._known: dict[tuple[str, str], int] = {}
+        self._former: dict[tuple[str, str], int] = {}
 
     def id(self, kind: str, name: str) -> int | None:
         """The id of a name, made where it is new; None for "". Raises `sqlite3.Error`."""
@@ -55,9 +56,27 @@ class Names:
         """Ask the database again: a renaming gave a name to another id."""
         self._known.clear()
 
+    def renamed(
+        self, kind: str, names: Mapping[str, str | None], ids: Mapping[str, int]
+    ) -> None:
+        """Requests that began before a renaming are recorded under the former name: they belong to
+        the new one as long as the former one is nothing else's.
+
+        Not so for models: what a provider calls a model is a name of that kind as well.
+        """
+        if kind == "model":
+            return
+        for name, was in names.items():
+            if was is not None and was not in names:
+                self._former[kind, storable(was)[:MAX_NAME]] = ids[name]
+        for name in names:
+            self._former.pop((kind, storable(name)[:MAX_NAME]), None)
+
     def _intern(self, kind: str, name: str) -> int:
         kept = storable(name)[:MAX_NAME]
         found = find(self._db, kind, kept)
+        if found is None and (former := self._former.get((kind, kept))) is not None:
+            return former  # asked for anew each time: somebody may be given that name
         if found is None:
             # Another process may do the same at the same time: one of them inserts, both read.
             self._db.execute(

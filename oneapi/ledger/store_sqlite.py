@@ -170,7 +170,12 @@ class SqliteStore:
             writer.names.forget()
             return names.declare(db, kind, names_, spending.merge)
 
-        ids, renamed = self.transact(work).result()
+        def committed(declared: tuple[dict[str, int], bool]) -> None:
+            writer.names.renamed(kind, names_, declared[0])
+
+        done: concurrent.futures.Future[tuple[dict[str, int], bool]] = concurrent.futures.Future()
+        writer.put(Job(work, done, committed))
+        ids, renamed = done.result()
         self._renamings += renamed
         return ids
 

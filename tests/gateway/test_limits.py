@@ -278,7 +278,7 @@ def test_amounts_are_told_as_the_operator_counts() -> None:
     assert amount(4_990_000_000, "nanousd", Site()) == "$4.99"
     assert amount(1_234, "nanousd", Site()) == "$0.000001234"
     assert amount(1, "nanousd", Site(currency="points")) == "0.0005 points"
-    assert amount(2_000_000_000, "nanousd", Site(currency="points")) == "1000000 points"
+    assert amount(2_000_000_000, "nanousd", Site(currency="points")) == "1,000,000 points"
     assert amount(7, "tokens", Site()) == "7 tokens"
 
 

@@ -418,6 +418,24 @@ def test_sums_follow_a_renaming(store: SqliteStore, path: Path) -> None:
     assert promised(path, Account("user", "alina", "nanousd")) == (100, 0)
 
 
+def test_a_request_under_way_while_its_user_is_renamed_is_charged_to_him(
+    store: SqliteStore, path: Path
+) -> None:
+    async def run() -> Permit | None:
+        door = Door(store)
+        permit = await held(door, [(budget(100), 60)])
+        assert permit is not None
+        store.declare("user", {"alicia": "alice"})
+        await door.settle(permit, a_request(60))
+        assert await held(door, [(budget(100, name="alicia"), 41)]) is None
+        return await held(door, [(budget(100, name="alicia"), 40)])
+
+    store.declare("user", {"alice": None})
+    assert asyncio.run(run()) is not None
+    store.close()
+    assert promised(path, Account("user", "alicia", "nanousd")) == (60, 0)
+
+
 def test_sums_of_two_names_become_one_when_was_comes_late(store: SqliteStore, path: Path) -> None:
     day = budget(100, name="alina", period=DAY)
 

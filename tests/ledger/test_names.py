@@ -104,6 +104,35 @@ def test_history_follows_two_renamings(
     assert by_channel(path) == {"c": 3}
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["at once", "later"])
+def test_a_request_under_way_while_its_name_changes_belongs_to_the_new_name(
+    store: SqliteStore, path: Path, make_record: MakeRecord, known: bool
+) -> None:
+    store.declare("channel", {"old": None})
+    serve(store, make_record, "old")
+    if known:
+        store.declare("channel", {"new": None})
+    store.declare("channel", {"new": "old"})
+    serve(store, make_record, "old", 2)
+    assert by_channel(path) == {"new": 3}
+    store.declare("channel", {"new": None})  # `was` has done its work
+    serve(store, make_record, "old")
+    assert by_channel(path) == {"new": 4}
+    store.declare("channel", {"new": "old", "old": None})
+    serve(store, make_record, "old")
+    assert by_channel(path) == {"new": 4, "old": 1}
+
+
+def test_what_a_provider_calls_a_model_is_no_former_name(
+    store: SqliteStore, path: Path, make_record: MakeRecord
+) -> None:
+    store.declare("model", {"qwen": None})
+    store.declare("model", {"fast": "qwen"})
+    store.post(make_record(model="fast", served_model="qwen"))
+    asyncio.run(store.flush())
+    assert [(r["model"], r["served_model"]) for r in records(path)] == [("fast", "qwen")]
+
+
 def test_a_chain_of_renamings_in_one_save(
     store: SqliteStore, path: Path, make_record: MakeRecord
 ) -> None:
