@@ -248,21 +248,26 @@ def admitted_head(
     """The same for a request that has just been let in, with little arithmetic: its own entry is
     the newest, so that everything is whole again in exactly a minute.
     """
+    requests: tuple[int, int] | None = None
+    tokens: tuple[int, int] | None = None
+    for limiter, limits, _ in paced:  # one pass: two lists and their least took half a µs more
+        if limits.rpm:
+            left = (limits.rpm - limiter.requests.sum, limits.rpm)
+            requests = left if requests is None or left < requests else requests
+        if limits.tpm:
+            left = (limits.tpm - limiter.tokens.sum, limits.tpm)
+            tokens = left if tokens is None or left < tokens else tokens
+    reset = MINUTE
+    if anthropic:
+        reset = moment(now_ms + 60_000, UTC).replace("+00:00", "Z").encode()
     head: Head = []
-    for names, rests in (
-        (_REQUESTS, [(m.rpm - x.requests.sum, m.rpm) for x, m, _ in paced if m.rpm]),
-        (_TOKENS, [(m.tpm - x.tokens.sum, m.tpm) for x, m, _ in paced if m.tpm]),
-    ):
-        if not rests:
-            continue
-        rest, limit = min(rests)
-        reset = MINUTE
-        if anthropic:
-            reset = moment(now_ms + 60_000, UTC).replace("+00:00", "Z").encode()
-        limits, remaining, resets = names[anthropic]
-        head.append((limits, b"%d" % limit))
-        head.append((remaining, b"%d" % (rest if rest > 0 else 0)))
-        head.append((resets, reset))
+    for rate, names in ((requests, _REQUESTS), (tokens, _TOKENS)):
+        if rate is not None:
+            of, remaining, resets = names[anthropic]
+            rest, limit = rate
+            head.append((of, b"%d" % limit))
+            head.append((remaining, b"%d" % (rest if rest > 0 else 0)))
+            head.append((resets, reset))
     return head
 
 

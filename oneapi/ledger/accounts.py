@@ -90,10 +90,13 @@ class Account:
     unit: Unit
     period: Period = TOTAL
     counting: Counting = "all"
+    key: str = field(init=False, repr=False, compare=False)
+    """The same as text, for looking up each of a request's budgets: a dict hashes it in C."""
     _hash: int = field(init=False, repr=False, compare=False)  # asked for several times a request
 
     def __post_init__(self) -> None:
         parts = (self.scope, self.name, self.unit, self.period, self.counting)
+        object.__setattr__(self, "key", repr(parts))
         object.__setattr__(self, "_hash", hash(parts))
 
     def __hash__(self) -> int:

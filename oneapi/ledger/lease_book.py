@@ -62,7 +62,7 @@ class LeaseBook:
         self._store = store
         self._zone = zone
         self._renamings = store.renamings
-        self._leases: dict[Account, Lease] = {}
+        self._leases: dict[str, Lease] = {}  # by the account's key
         self._by_id: dict[int, Lease] = {}
         self._asks: deque[_Ask] = deque()
         self._renew: dict[Account, tuple[Budget, int, int]] = {}  # budget, amount, arrived
@@ -96,7 +96,7 @@ class LeaseBook:
             leases.clear()
         before = len(holds)
         for budget, amount in wants:
-            lease = leases.get(budget.account)
+            lease = leases.get(budget.account.key)
             if lease is None or (lease.limit > budget.limit and amount and not answered):
                 break
             left = lease.amount - lease.held - lease.spent - amount
@@ -157,7 +157,7 @@ class LeaseBook:
 
     def remaining(self, budget: Budget, now_ms: int) -> int | None:
         """See `Door.remaining`."""
-        lease = self._leases.get(budget.account)
+        lease = self._leases.get(budget.account.key)
         if lease is None:
             return None
         credit = lease.credit if budget.credited else 0
@@ -271,7 +271,7 @@ class LeaseBook:
         tight = self._short if self._promise else frozenset()
         if not (asks or renew or back or tight or self._sync or self._reap):
             return None
-        held = {a: lease.held for a in accounts if (lease := self._leases.get(a)) is not None}
+        held = {a: lease.held for a in accounts if (lease := self._leases.get(a.key)) is not None}
         turn = Turn(
             self._zone, _now_ms(), [ask.asked for ask in asks], renew, held, back, tight,
             self._overdraft(), self._reap,
@@ -308,8 +308,8 @@ class LeaseBook:
 
     def _forget(self, lease: Lease) -> None:
         self._by_id.pop(lease.budget_id, None)
-        if self._leases.get(lease.account) is lease:
-            del self._leases[lease.account]
+        if self._leases.get(lease.account.key) is lease:
+            del self._leases[lease.account.key]
 
     def _answered(
         self, turn: Turn, asks: Sequence[_Ask], done: concurrent.futures.Future[Turned]
@@ -337,14 +337,14 @@ class LeaseBook:
             self._wake()
 
     def _granted(self, grant: Grant) -> None:
-        lease = self._leases.get(grant.account) or self._by_id.get(grant.budget_id)
+        lease = self._leases.get(grant.account.key) or self._by_id.get(grant.budget_id)
         if lease is None or lease.budget_id != grant.budget_id:
             # A name was merged: the account has another number, and holds of before stay held.
             held = lease.held if lease is not None else 0
             lease = self._by_id.get(grant.budget_id) or Lease(
                 grant.account, grant.budget_id, held=held
             )
-        self._leases[grant.account] = self._by_id[grant.budget_id] = lease
+        self._leases[grant.account.key] = self._by_id[grant.budget_id] = lease
         lease.account = grant.account
         lease.amount, lease.limit = grant.amount, grant.limit
         lease.credit, lease.elsewhere = grant.credit, grant.elsewhere

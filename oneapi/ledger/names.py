@@ -56,9 +56,7 @@ class Names:
         """Ask the database again: a renaming gave a name to another id."""
         self._known.clear()
 
-    def renamed(
-        self, kind: str, names: Mapping[str, str | None], ids: Mapping[str, int]
-    ) -> None:
+    def renamed(self, kind: str, names: Mapping[str, str | None], ids: Mapping[str, int]) -> None:
         """Requests that began before a renaming are recorded under the former name: they belong to
         the new one as long as the former one is nothing else's.
 

@@ -64,6 +64,8 @@ class Purge:
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         done = Purged()
         ends = time.monotonic() + ROUND_S
+        if keep_s is not None or max_size is not None:
+            await asyncio.wrap_future(self._store.sum_up())
         while time.monotonic() < ends:
             gone = await self._records(keep_s, max_size, now)
             done.records += gone
@@ -100,23 +102,42 @@ class Purge:
 def purge(db: Database, *, keep_s: int | None, max_size: int | None, now_ms: int, most: int) -> int:
     """Delete the oldest records that are to go, `most` of them, and post their closing entries.
 
-    One transaction's work. Returns how many went.
+    One transaction's work. Returns how many went. Records whose cost a process has yet to sum up
+    stay, and those after them: were it killed, nobody else would know what they used.
     """
     border = now_ms - YOUNGEST_MS
     if max_size is None or used_bytes(db) <= max_size:
         if keep_s is None:
             return 0
         border = min(border, now_ms - keep_s * 1000)
-    row = db.execute(
-        "SELECT count(*), max(id) FROM (SELECT id FROM records WHERE id < ? ORDER BY id LIMIT ?)",
-        (first_id(border), most),
-    ).fetchone()
+    row = _oldest(db, first_id(border), most)
+    if row[0] and (unsummed := _unsummed(db)) is not None and unsummed <= row[1]:
+        row = _oldest(db, unsummed, most)
     if not row[0]:
         return 0
     close(db, "id <= ?", (row[1],))
     db.execute("DELETE FROM records WHERE id <= ?", (row[1],))
     rollups.set_mark(db, rollups.PURGED, id_time_ms(row[1]) + 1)
     return int(row[0])
+
+
+def _oldest(db: Database, before_id: int, most: int) -> tuple[int, int]:
+    """How many records of the oldest `most` have ids below that, and the last id of them."""
+    row = db.execute(
+        "SELECT count(*), max(id) FROM (SELECT id FROM records WHERE id < ? ORDER BY id LIMIT ?)",
+        (before_id, most),
+    ).fetchone()
+    return row[0], row[1]
+
+
+def _unsummed(db: Database) -> int | None:
+    """The lowest id of a record that its process has not summed up, as `charging` would."""
+    row = db.execute(
+        "SELECT min(t.record_id) FROM tail t JOIN processes p ON p.id = t.process"
+        " WHERE t.seq > (SELECT min(synced_seq) FROM processes WHERE gone_ms = 0)"
+        " AND t.seq > p.synced_seq AND p.gone_ms = 0"
+    ).fetchone()
+    return row[0] if row is not None else None
 
 
 def close(db: Database, where: str, values: Sequence[Any]) -> None:

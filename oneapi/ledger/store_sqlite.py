@@ -20,9 +20,9 @@ from typing import TypeVar
 from sqlite_utils import Database
 
 from oneapi.errors import StoreError
-from oneapi.ledger import joining, leases, names, processes, queries, spending
+from oneapi.ledger import charging, joining, leases, names, processes, queries, spending
 from oneapi.ledger.base import DeclaredKind, Look, Revision, Told
-from oneapi.ledger.charging import Charges
+from oneapi.ledger.charging import Charges, Flush
 from oneapi.ledger.leases import Turn, Turned
 from oneapi.ledger.opening import open_for_writing, translated
 from oneapi.ledger.processes import Alive
@@ -48,7 +48,6 @@ class SqliteStore:
         self._probed_s = 0.0
         self._alive: Alive | None = None
         self._renamings = 0
-        self._stale = False  # our own turns are no change of `version`
         self._stale = False  # our own turns are no change of `version`
         self._seen = Look(-1, frozenset(), True, False)  # the writer's thread alone replaces it
 
@@ -121,6 +120,19 @@ class SqliteStore:
         elif self._seen.short:  # it ends by itself
             self._seen = replace(self._seen, short=leases.short(db, charges.number, now_ms))
         return replace(self._seen, unwritten=bool(charges.added))
+
+    def sum_up(self) -> concurrent.futures.Future[Flush]:
+        """Write now what this process's records add to the ledger's sums. Raises `StoreError` where
+        the store is closed.
+        """
+        charges = self._running().charges
+        done: concurrent.futures.Future[Flush] = concurrent.futures.Future()
+
+        def work(db: Database) -> Flush:
+            return charging.flush(db, charges, time.time_ns() // 1_000_000)
+
+        self._running().put(Job(work, done, charges.flushed))
+        return done
 
     def data_version(self) -> int:
         """A number that is another one when somebody else has committed something: another

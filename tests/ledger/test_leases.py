@@ -173,7 +173,8 @@ def test_what_is_held_stays_leased_where_a_record_used_more_than_was_held_for_it
             assert await held(door, [(budget(300), 5)]) is not None
         await door.settle(None, a_request(1))  # nothing was held for it
         await settled(door, lambda: promised(path) == (1, 230))
-        return await held(elsewhere, [(budget(300), 70)]), await held(elsewhere, [(budget(300), 69)])
+        refused = await held(elsewhere, [(budget(300), 70)])
+        return refused, await held(elsewhere, [(budget(300), 69)])
 
     too_much, fits = asyncio.run(run())
     assert too_much is None

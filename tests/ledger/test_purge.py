@@ -22,6 +22,7 @@ from oneapi.ledger.queries import records
 from oneapi.ledger.record import Record, first_id
 from oneapi.ledger.store_sqlite import SqliteStore
 from oneapi.ledger.tables_logs import DAY_MS
+from tests.ledger.money import a_request, crash, promised
 
 MakeRecord = Callable[..., Record]
 START = 1_790_000_000_000 // DAY_MS * DAY_MS
@@ -94,6 +95,32 @@ def test_records_of_the_last_minutes_stay_whatever_the_bounds(
     assert [r["time_ms"] for r in records(path)] == [NOW - 9 * 60_000]
 
 
+def test_what_a_process_has_yet_to_sum_up_stays_for_whoever_finds_it_dead(
+    store: SqliteStore, path: Path
+) -> None:
+    """Requests that took longer than the purge spares, and a kill right after their commit."""
+    dying = SqliteStore(path)
+    dying.open()
+    early, late = (first_id(NOW - hours * 3_600_000) for hours in (3, 2))
+    dying.post(a_request(5, id=early))
+    dying.sum_up().result()
+    dying.post(a_request(70, id=late))
+    store.post(a_request(5, id=late + 1))
+    for each in (store, dying):
+        asyncio.run(each.flush())
+    assert promised(path) == (10, 0)
+    asyncio.run(Purge(store).step(keep_s=3_600, max_size=1, now_ms=NOW))
+    assert [r["id"] for r in records(path)] == [late + 1, late]
+    crash(dying)
+    again = SqliteStore(path)
+    again.open()  # it settles what the dead one left
+    assert promised(path) == (80, 0)
+    done = asyncio.run(Purge(store).step(keep_s=3_600, max_size=1, now_ms=NOW))
+    assert done.records == 2
+    assert promised(path) == (80, 0)
+    again.close()
+
+
 def test_the_oldest_go_until_the_database_fits(
     store: SqliteStore, path: Path, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +186,7 @@ def test_whatever_is_purged_when_records_and_closings_are_the_hours(
         for number, (hours, most, write) in enumerate(steps):
             if write:
                 fill(store, make_record, 40 + number)
+            store.sum_up().result()
             now = START + hours * 3_600_000
             store.transact(
                 lambda db, now=now, most=most: purge(  # type: ignore[misc]

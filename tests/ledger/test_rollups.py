@@ -137,6 +137,7 @@ def test_an_account_is_summed_to_the_millisecond(
     since, until = START + DAY_MS + 1_234_567, START + 4 * DAY_MS + 3_599_999
     if kept == "purged":  # whole hours are all that is known of it
         since -= since % HOUR_MS
+        store.sum_up().result()
         store.transact(
             lambda db: purge(db, keep_s=1, max_size=None, now_ms=START + 3 * DAY_MS, most=999)
         ).result()
@@ -194,6 +195,7 @@ def by_hand(some: list[Record], by: tuple[str, ...], zone: tzinfo) -> list[dict[
 
 def test_usage_outlives_the_records(store: SqliteStore, path: Path, many: list[Record]) -> None:
     before = usage(path, by=["user", "day"])
+    store.sum_up().result()
     store.transact(
         lambda db: purge(db, keep_s=1, max_size=None, now_ms=LATER, most=10_000)
     ).result()
