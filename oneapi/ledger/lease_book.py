@@ -23,6 +23,7 @@ from oneapi.ledger.lease import Lease
 from oneapi.ledger.leases import Answer, Asked, Grant, Turn, Turned
 from oneapi.ledger.permit import Permit, Shortage, Want
 from oneapi.ledger.record import Record
+from oneapi.ledger.spending import MOST
 
 log = logging.getLogger("oneapi.ledger")
 
@@ -330,6 +331,9 @@ class LeaseBook:
             if lease is not None:
                 lease.amount = amount
                 self._note_overdraft(lease)
+        for budget_id in turn.overdrawn:
+            if (lease := self._by_id.get(budget_id)) is not None:
+                lease.limit = MOST  # it may exceed the limit now: what is released is asked for
         for grant in turned.grants:
             self._granted(grant)
         self._serve(asks, turned.answers)

@@ -159,6 +159,10 @@ def test_what_is_too_many_to_be_looked_at_counts_all_the_same(name: str) -> None
 
 
 def test_tokens_that_are_numbers_are_not_looked_at_one_by_one() -> None:
-    started = time.perf_counter()
-    assert estimate.message_tokens({"input": [7] * 5_000_000}) == 5_000_000
-    assert time.perf_counter() - started < 0.1  # 0.3 ms; one by one: 0.4 s
+    numbers = [7] * 5_000_000
+    spent = []
+    for _ in range(5):
+        started = time.thread_time()
+        assert estimate.message_tokens({"input": numbers}) == 5_000_000
+        spent.append(time.thread_time() - started)
+    assert min(spent) < 0.1  # 0.3 ms; one by one: 0.4 s

@@ -88,3 +88,11 @@ def test_a_window_tells_when_it_is_whole_again() -> None:
     assert window.clears_in(5.0) == 0.0
     window.add(5.0, 1)
     assert window.clears_in(15.0) == 50.0
+
+
+def test_what_fits_is_what_frees_at_once() -> None:
+    window = Window()
+    for step in range(2_000):
+        now, wanted = step * 0.37, step % 13
+        assert window.fits(now, wanted, 700) == (window.frees_in(now, wanted, 700) == 0.0)
+        window.add(now, wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from oneapi.errors import StoreError
 from oneapi.ledger import spending
 from oneapi.ledger.accounts import Account, Period
 from oneapi.ledger.door import Door, Permit
+from oneapi.ledger.leases import Asked, Turn
 from oneapi.ledger.record import ID_SHIFT, id_time_ms, new_id
 from oneapi.ledger.store_sqlite import SqliteStore
 from tests.ledger.money import ALICE, a_request, budget, held, opened, promised, settled, spend
@@ -182,26 +184,42 @@ def test_what_is_held_stays_leased_where_a_record_used_more_than_was_held_for_it
     other.close()
 
 
+def test_what_is_released_of_an_overdrawn_budget_pays_for_the_overdraft(
+    store: SqliteStore,
+) -> None:
+    async def run() -> tuple[Permit | None, Permit | None]:
+        door = Door(store)
+        first = await held(door, [(budget(300), 5)])
+        assert first is not None
+        assert await held(door, [(budget(32), 25)]) is not None
+        await door.settle(None, a_request(3))
+        for _ in range(4):
+            await door.tick()
+        door.release(first)
+        return await held(door, [(budget(32), 5)]), await held(door, [(budget(32), 4)])
+
+    too_much, fits = asyncio.run(run())
+    assert too_much is None
+    assert fits is not None
+
+
 def test_an_overdraft_is_covered_once_though_records_land_meanwhile(
     store: SqliteStore, path: Path
 ) -> None:
-    bound = budget(300)
+    now = id_time_ms(new_id())
 
-    async def run() -> None:
-        door = Door(store)
-        open_ = [await held(door, [(bound, 50)]) for _ in range(4)]
-        await asyncio.gather(
-            door.settle(None, a_request(7)),
-            door.settle(open_[0], a_request(60)),
-            door.tick(),
-            door.settle(open_[1], a_request(20)),
-        )
-        await settled(door, lambda: promised(path)[0] == 87)
-        await settled(door, lambda: promised(path)[1] >= 100)
-        assert promised(path)[1] <= 130, "what was not used of a hold, and no more, is free"
-        assert door.remaining(bound, id_time_ms(new_id())) == 300 - 87 - 100
+    async def run() -> int:
+        asks = [Asked([(budget(300), 200)], now)]
+        granted = await asyncio.wrap_future(store.turn(Turn(UTC, now, asks)))
+        (lease,) = granted.grants
+        for cost in (7, 20):  # the process asks when it has heard of the first alone
+            await store.append(a_request(cost), lambda error: None)
+        overdrawn = {lease.budget_id: (200, 7)}
+        turned = await asyncio.wrap_future(store.turn(Turn(UTC, now, overdrawn=overdrawn)))
+        return turned.amounts[lease.budget_id]
 
-    asyncio.run(run())
+    assert asyncio.run(run()) == 180, "the second record's hold ends with it"
+    assert promised(path) == (27, 180)
 
 
 def test_what_lies_free_is_held_by_nobody(store: SqliteStore) -> None:

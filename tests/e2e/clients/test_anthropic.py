@@ -217,7 +217,7 @@ def test_a_stream_that_breaks_raises_after_its_first_words(
 def test_tokens_are_counted_before_asking(client: Any, provider: str) -> None:
     messages = [{"role": "user", "content": QUESTION}]
     found = client.messages.count_tokens(model=f"on-{provider}", messages=messages, tools=TOOLS)
-    assert 5 < found.input_tokens < 500
+    assert 5 < found.input_tokens < 1000  # Claude reads some 350 more where there are tools
 
 
 def test_models_are_listed_and_told(client: Any) -> None:
