@@ -172,5 +172,3 @@ def test_keyless_subnets_do_not_open_the_gateway_behind_an_unknown_proxy(
         for mark in ("x-forwarded-for", "via", "x-forwarded-ssl"):
             answer = open_one.post("/v1/chat/completions", CHAT, key=None, headers={mark: "1.1 x"})
             assert answer.status == 401
-
-

@@ -60,7 +60,9 @@ def issue(running: Running, name: str, *more: str, user: str = "e2e") -> str:
     return key
 
 
-def test_an_issued_token_works_when_the_command_ends_and_stands_in_the_records(running: Running) -> None:
+def test_an_issued_token_works_when_the_command_ends_and_stands_in_the_records(
+    running: Running,
+) -> None:
     key = said(running, "token", "issue", "soon", "--user", "e2e")
     assert running.get("/v1/models", key=key).status == 200
     assert status(running, key) == 200
