@@ -137,8 +137,6 @@ def usage(exchange: Exchange, traits: Traits) -> tuple[dict[str, int] | None, st
     buckets = _buckets(counted[-1], traits) if counted else None
     if exchange.api in _MEDIA:
         buckets = _MEDIA[exchange.api](exchange, buckets)
-        if buckets is None:
-            return dict.fromkeys(BUCKETS, 0), "none"
     return (buckets, "upstream") if buckets is not None else (None, "estimated")
 
 
