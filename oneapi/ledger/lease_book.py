@@ -151,7 +151,9 @@ class LeaseBook:
             lease = self._by_id.get(budget_id)
             if lease is not None:
                 lease.spent += amount
-                if lease.free < 0:  # more than was held: others must hear of it
+                if (
+                    lease.amount < lease.held + lease.spent
+                ):  # more than was held: others must hear of it
                     self._overdrawn.add(budget_id)
                     self._sync = True
                     self._soon()
@@ -213,13 +215,14 @@ class LeaseBook:
                 self._sync = True
 
     def _end(self, holds: Sequence[tuple[Budget, int, Lease]]) -> None:
-        tight = False
+        if not holds:
+            return
         for _, amount, lease in holds:
             lease.held -= amount
-            tight |= lease.budget_id in self._short
-        if holds and (tight or self._asks):
+        short = self._short
+        if self._asks or (short and any(lease.budget_id in short for _, _, lease in holds)):
             self._soon()
-        if holds and self._waiting:
+        if self._waiting:
             self._wake()
 
     def _undo(self, holds: list[tuple[Budget, int, Lease]], before: int) -> None:
