@@ -151,9 +151,8 @@ class LeaseBook:
             lease = self._by_id.get(budget_id)
             if lease is not None:
                 lease.spent += amount
-                if (
-                    lease.amount < lease.held + lease.spent
-                ):  # more than was held: others must hear of it
+                if lease.amount < lease.held + lease.spent:
+                    # More than was held: others must hear of it.
                     self._overdrawn.add(budget_id)
                     self._sync = True
                     self._soon()
